@@ -1,0 +1,38 @@
+"""lyricrnn's engine: everything but the faces, usable from Python without a screen.
+
+The names below are the whole public API. They are imported when first used, so that
+`import engine` is quick and torch is loaded only by what computes with it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "Engine": "engine.session",
+    "RunHandle": "engine.session",
+    "TrainingConfig": "engine.config",
+    "ModelConfig": "engine.config",
+    "CorpusConfig": "engine.config",
+    "GenerationConfig": "engine.config",
+    "preset": "engine.training.plan",
+    "Corpus": "engine.corpus.corpus",
+    "Vocabulary": "engine.corpus.vocabulary",
+    "CharRNN": "engine.model.network",
+    "Run": "engine.training.run",
+    "Trainer": "engine.training.trainer",
+    "LyricError": "engine.errors",
+    "RunState": "engine.events",
+    "TrainingSnapshot": "engine.events",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module 'engine' has no attribute {name!r}") from None
+    return getattr(import_module(home), name)

@@ -1,0 +1,150 @@
+"""Every setting of lyricrnn, checked in one place for files, flags and the API alike."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from engine.errors import ConfigError
+
+Cell = Literal["rnn", "gru", "lstm"]
+Implementation = Literal["fused", "scratch"]
+InputKind = Literal["embedding", "one-hot"]
+Sampling = Literal["adjacent", "random"]
+SplitBy = Literal["song", "tail"]
+Newline = Literal["keep", "space"]
+Optimizer = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["cosine", "constant"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16"]
+Protocol = Literal["stateful", "windows"]
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; an unknown name or a value out of range is a `ConfigError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(sentence_of(error)) from None
+
+    def changed(self, **values: Any) -> Self:
+        """The same settings with some replaced; None leaves a setting as it is."""
+        given = {name: value for name, value in values.items() if value is not None}
+        return type(self)(**{**{name: getattr(self, name) for name in self.__class__.model_fields},
+                             **given})
+
+
+def sentence_of(error: ValidationError) -> str:
+    """The first complaint of a validation as a sentence for a person."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    kind, context = first["type"], first.get("ctx", {})
+    value = repr(first.get("input"))
+    if kind == "extra_forbidden":
+        return f"There is no setting called {name}."
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"{name} = {value} is not one of {context['expected'].replace(' or ', ', ')}."
+    return f"{name} = {value} cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
+class ModelConfig(Settings):
+    """The network's shape.
+
+    `embedding` is the width of a character's vector (unused with one-hot input); dropout is the
+    probability that a value is zeroed before, between and after the recurrent layers.
+    """
+
+    cell: Cell = "gru"
+    implementation: Implementation = "fused"
+    input: InputKind = "embedding"
+    embedding: int = Field(64, ge=1, le=8192)
+    hidden: int = Field(384, ge=1, le=8192)
+    layers: int = Field(1, ge=1, le=16)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    bidirectional: bool = False
+
+
+class CorpusConfig(Settings):
+    """How a text is read: `limit` keeps the first N characters (0: all), characters seen fewer
+    than `min_count` times become `<unk>`, `held_out` is the share kept back from training."""
+
+    newline: Newline = "keep"
+    limit: int = Field(0, ge=0)
+    min_count: int = Field(1, ge=1)
+    split: SplitBy = "song"
+    held_out: float = Field(0.1, ge=0, le=0.9)
+
+
+class TrainingConfig(Settings):
+    """Everything that decides what a run learns; with one seed it is the same run every time.
+
+    Exactly one of `steps`, `epochs` and `minutes` is the budget. `clip_norm` 0 turns clipping
+    off, `patience` 0 turns early stopping off (it counts evaluations without a new best), and
+    0 for `evaluate_every`, `checkpoint_every`, `sample_every` (all in steps) lets the plan choose.
+    `warm_up` is a share of all steps. `threads` 0 uses every core.
+    """
+
+    model: ModelConfig = ModelConfig()
+    corpus: CorpusConfig = CorpusConfig()
+    sampling: Sampling = "adjacent"
+    batch: int = Field(32, ge=1, le=65536)
+    time_steps: int = Field(64, ge=1, le=65536)
+    optimizer: Optimizer = "adamw"
+    learning_rate: float = Field(6e-3, gt=0, le=1000)
+    weight_decay: float = Field(0.01, ge=0, le=10)
+    clip_norm: float = Field(1.0, ge=0)
+    schedule: Schedule = "cosine"
+    warm_up: float = Field(0.02, ge=0, le=1)
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0, le=1e9)
+    minutes: float | None = Field(None, gt=0, le=1e6)
+    patience: int = Field(8, ge=0)
+    evaluate_every: int = Field(0, ge=0)
+    checkpoint_every: int = Field(0, ge=0)
+    sample_every: int = Field(0, ge=0)
+    keep_checkpoints: int = Field(3, ge=1)
+    device: Device = "auto"
+    precision: Precision = "auto"
+    threads: int = Field(0, ge=0, le=4096)
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        given = [
+            name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are both budgets: give one of them.")
+        return self
+
+    def with_budget(self, **budget: float | None) -> Self:
+        """The same settings under another budget (`steps`, `epochs` or `minutes`), if one is
+        given."""
+        if all(value is None for value in budget.values()):
+            return self
+        fields = {name: getattr(self, name) for name in self.__class__.model_fields}
+        fields.update(steps=None, epochs=None, minutes=None)
+        return type(self)(**{**fields, **budget})
+
+
+class GenerationConfig(Settings):
+    """How characters are drawn.
+
+    `length` counts the characters written after the prompt; 0 writes nothing. `temperature` 0 is
+    greedy: always the likeliest character. `top_k` 0 and `top_p` 1 are off. `lines` stops after
+    so many lines (0: only the length stops). A `seed` of None draws a fresh one, which is told.
+    """
+
+    length: int = Field(200, ge=0, le=10_000_000)
+    temperature: float = Field(0.8, ge=0, le=100)
+    top_k: int = Field(0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    lines: int = Field(0, ge=0)
+    seed: int | None = Field(None, ge=0, lt=2**63)

@@ -1,0 +1,1 @@
+"""Bytes to ids: decoding, file formats, songs, the split and the vocabulary."""

@@ -1,0 +1,131 @@
+"""The immutable messages that the engine sends; importing them costs nothing but the standard
+library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class RunState(StrEnum):
+    """What a run is doing, in the word that is shown to people."""
+
+    PREPARING = "preparing"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    PAUSED = "paused"
+    SAVING = "saving"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen in this run until it is started again."""
+        return self in {RunState.STOPPED, RunState.FINISHED, RunState.DIVERGED, RunState.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSnapshot:
+    """The figures of now. The newest one replaces the one before: it is read, never queued.
+
+    `loss` is nats per character, averaged over the last logged interval; `perplexity` and
+    `bits_per_character` are of that loss; `seconds_left` is None until a speed is known.
+    """
+
+    state: RunState
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float | None
+    perplexity: float | None
+    bits_per_character: float | None
+    held_out_loss: float | None
+    best_held_out_loss: float | None
+    gradient_norm: float | None
+    learning_rate: float
+    characters_per_second: float | None
+    seconds: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A held-out evaluation: nats per character over `characters` predicted characters."""
+
+    step: int
+    loss: float
+    characters: int
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A text that the network wrote, with all that is needed to write it again."""
+
+    step: int
+    prompt: str
+    text: str
+    seed: int
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """A checkpoint that is whole and flushed to disk."""
+
+    step: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The run's new state."""
+
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that a person should know and that does not stop the work."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run ended by an error; `message` is its sentence, `error` the exception itself."""
+
+    message: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run's end. `loss` is the training loss, `held_out_loss` that of the best weights."""
+
+    run: Path
+    step: int
+    loss: float | None
+    held_out_loss: float | None
+    perplexity: float | None
+    bits_per_character: float | None
+    characters_per_second: float
+    seconds: float
+    reason: str
+
+
+Event = Evaluated | Sampled | Checkpointed | StateChanged | Warned | Failed | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """One generated character, and the probability that the network gave it when it was drawn
+    (after temperature, top-k and top-p)."""
+
+    text: str
+    probability: float

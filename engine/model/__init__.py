@@ -1,0 +1,1 @@
+"""Ids to logits: the cells from their equations, the network, one fast step, and its tensors."""

@@ -1,0 +1,1 @@
+"""Ids to lyrics: sampling and the character generator."""
