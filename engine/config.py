@@ -35,8 +35,9 @@ class Settings(BaseModel):
     def changed(self, **values: Any) -> Self:
         """The same settings with some replaced; None leaves a setting as it is."""
         given = {name: value for name, value in values.items() if value is not None}
-        return type(self)(**{**{name: getattr(self, name) for name in self.__class__.model_fields},
-                             **given})
+        return type(self)(
+            **{**{name: getattr(self, name) for name in self.__class__.model_fields}, **given}
+        )
 
 
 def sentence_of(error: ValidationError) -> str:
@@ -64,10 +65,10 @@ class ModelConfig(Settings):
     cell: Cell = "gru"
     implementation: Implementation = "fused"
     input: InputKind = "embedding"
-    embedding: int = Field(64, ge=1, le=8192)
-    hidden: int = Field(384, ge=1, le=8192)
-    layers: int = Field(1, ge=1, le=16)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    embedding: int = Field(default=64, ge=1, le=8192)
+    hidden: int = Field(default=384, ge=1, le=8192)
+    layers: int = Field(default=1, ge=1, le=16)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     bidirectional: bool = False
 
 
@@ -76,10 +77,10 @@ class CorpusConfig(Settings):
     than `min_count` times become `<unk>`, `held_out` is the share kept back from training."""
 
     newline: Newline = "keep"
-    limit: int = Field(0, ge=0)
-    min_count: int = Field(1, ge=1)
+    limit: int = Field(default=0, ge=0)
+    min_count: int = Field(default=1, ge=1)
     split: SplitBy = "song"
-    held_out: float = Field(0.1, ge=0, le=0.9)
+    held_out: float = Field(default=0.1, ge=0, le=0.9)
 
 
 class TrainingConfig(Settings):
@@ -94,32 +95,30 @@ class TrainingConfig(Settings):
     model: ModelConfig = ModelConfig()
     corpus: CorpusConfig = CorpusConfig()
     sampling: Sampling = "adjacent"
-    batch: int = Field(32, ge=1, le=65536)
-    time_steps: int = Field(64, ge=1, le=65536)
+    batch: int = Field(default=32, ge=1, le=65536)
+    time_steps: int = Field(default=64, ge=1, le=65536)
     optimizer: Optimizer = "adamw"
-    learning_rate: float = Field(6e-3, gt=0, le=1000)
-    weight_decay: float = Field(0.01, ge=0, le=10)
-    clip_norm: float = Field(1.0, ge=0)
+    learning_rate: float = Field(default=6e-3, gt=0, le=1000)
+    weight_decay: float = Field(default=0.01, ge=0, le=10)
+    clip_norm: float = Field(default=1.0, ge=0)
     schedule: Schedule = "cosine"
-    warm_up: float = Field(0.02, ge=0, le=1)
-    steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0, le=1e9)
-    minutes: float | None = Field(None, gt=0, le=1e6)
-    patience: int = Field(8, ge=0)
-    evaluate_every: int = Field(0, ge=0)
-    checkpoint_every: int = Field(0, ge=0)
-    sample_every: int = Field(0, ge=0)
-    keep_checkpoints: int = Field(3, ge=1)
+    warm_up: float = Field(default=0.02, ge=0, le=1)
+    steps: int | None = Field(default=None, ge=1)
+    epochs: float | None = Field(default=None, gt=0, le=1e9)
+    minutes: float | None = Field(default=None, gt=0, le=1e6)
+    patience: int = Field(default=8, ge=0)
+    evaluate_every: int = Field(default=0, ge=0)
+    checkpoint_every: int = Field(default=0, ge=0)
+    sample_every: int = Field(default=0, ge=0)
+    keep_checkpoints: int = Field(default=3, ge=1)
     device: Device = "auto"
     precision: Precision = "auto"
-    threads: int = Field(0, ge=0, le=4096)
-    seed: int = Field(0, ge=0, lt=2**63)
+    threads: int = Field(default=0, ge=0, le=4096)
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
-        given = [
-            name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None
-        ]
+        given = [name for name in ("steps", "epochs", "minutes") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} are both budgets: give one of them.")
         return self
@@ -142,9 +141,9 @@ class GenerationConfig(Settings):
     so many lines (0: only the length stops). A `seed` of None draws a fresh one, which is told.
     """
 
-    length: int = Field(200, ge=0, le=10_000_000)
-    temperature: float = Field(0.8, ge=0, le=100)
-    top_k: int = Field(0, ge=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    lines: int = Field(0, ge=0)
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    length: int = Field(default=200, ge=0, le=10_000_000)
+    temperature: float = Field(default=0.8, ge=0, le=100)
+    top_k: int = Field(default=0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    lines: int = Field(default=0, ge=0)
+    seed: int | None = Field(default=None, ge=0, lt=2**63)

@@ -1,0 +1,186 @@
+"""The network: characters' ids in, one logit for each possible next character out.
+
+    ids (B, T) -> input rows (B, T, E) -> recurrent layers (B, T, D·H) -> logits (B, T, V)
+
+B batch, T time, V vocabulary, E embedding, H hidden, L layers, D directions, G gates.
+
+Parameters, with G = 1, 3, 4 for rnn, gru, lstm and D = 1:
+    embedding      V·E                      (one-hot input: V·G·H, the first layer's W_x itself)
+    first layer    G·H·(E + H + 2)
+    further layers G·H·(2H + 2) each
+    output         V·(H + 1)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.config import Cell, ModelConfig
+from engine.errors import ConfigError
+from engine.model.cells import GATES, ScratchRecurrent, unroll
+
+State = tuple[Tensor, ...]
+"""The recurrent state: (h,) or, for an LSTM, (h, c); each (L·D, B, H), float32."""
+
+_FUSED: dict[Cell, type[nn.RNN | nn.GRU | nn.LSTM]] = {
+    "rnn": nn.RNN,
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+}
+
+
+class SeededDropout(nn.Module):
+    """Dropout whose masks come from the network's own generator.
+
+    torch's own dropout draws from one generator for the whole process; two engines side by side,
+    or a resumed run, could then not be repeated.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0.0:
+            return x
+        keep = 1.0 - self.probability
+        mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
+        return x * mask.div_(keep)
+
+
+class OneHotLayer(nn.Module):
+    """A recurrent layer on one-hot characters, with the product one_hot(x) · W_x as what it is:
+    picking row x of W_x. The one-hot vectors are never made.
+
+    torch.nn takes inputs, not ready gate inputs, so this layer runs the scratch recurrence under
+    either implementation.
+    """
+
+    def __init__(self, cell: Cell, vocabulary: int, hidden: int, directions: int) -> None:
+        super().__init__()
+        self.cell = cell
+        gates = GATES[cell] * hidden
+        for suffix in ("", "_reverse")[:directions]:
+            # Stored as rows, one a character: (V, G·H), the transpose of torch.nn's weight_ih.
+            self.register_parameter(
+                f"input_rows{suffix}", nn.Parameter(torch.empty(vocabulary, gates))
+            )
+            self.register_parameter(f"weight_hh{suffix}", nn.Parameter(torch.empty(gates, hidden)))
+            self.register_parameter(f"bias_ih{suffix}", nn.Parameter(torch.empty(gates)))
+            self.register_parameter(f"bias_hh{suffix}", nn.Parameter(torch.empty(gates)))
+        self.suffixes = ("", "_reverse")[:directions]
+
+    def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """ids (B, T), state tensors (D, B, H) -> output (B, T, D·H), final state (D, B, H)."""
+        outputs, finals = [], []
+        for direction, suffix in enumerate(self.suffixes):
+            rows = F.embedding(ids, self.get_parameter(f"input_rows{suffix}"))
+            output, final = unroll(
+                self.cell,
+                rows + self.get_parameter(f"bias_ih{suffix}"),
+                tuple(part[direction] for part in state),
+                self.get_parameter(f"weight_hh{suffix}"),
+                self.get_parameter(f"bias_hh{suffix}"),
+                reverse=direction == 1,
+            )
+            outputs.append(output)
+            finals.append(final)
+        return torch.cat(outputs, dim=-1), tuple(
+            torch.stack(parts) for parts in zip(*finals, strict=True)
+        )
+
+
+class CharRNN(nn.Module):
+    """A character-level recurrent language model.
+
+    The recurrent layers are modules of one layer each, with dropout of our own between them, so
+    that every random draw comes from a generator that a checkpoint can restore.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int, seed: int = 0) -> None:
+        super().__init__()
+        if vocabulary_size < 2:
+            raise ConfigError("A network needs a vocabulary of at least one character.")
+        self.config = config
+        self.vocabulary_size = vocabulary_size
+        self.directions = 2 if config.bidirectional else 1
+        self.generator = torch.Generator()
+        self.embedding: nn.Embedding | None = None
+        layers: list[nn.Module] = []
+        if config.input == "embedding":
+            self.embedding = nn.Embedding(vocabulary_size, config.embedding)
+            layers.append(self._recurrent(config.embedding))
+        else:
+            layers.append(OneHotLayer(config.cell, vocabulary_size, config.hidden, self.directions))
+        width = config.hidden * self.directions
+        layers.extend(self._recurrent(width) for _ in range(config.layers - 1))
+        self.layers = nn.ModuleList(layers)
+        self.dropout = SeededDropout(config.dropout)
+        self.output = nn.Linear(width, vocabulary_size)
+        self.reset_parameters(seed)
+
+    def _recurrent(self, input_size: int) -> nn.Module:
+        config = self.config
+        if config.implementation == "scratch":
+            return ScratchRecurrent(
+                config.cell, input_size, config.hidden, bidirectional=config.bidirectional
+            )
+        return _FUSED[config.cell](
+            input_size, config.hidden, batch_first=True, bidirectional=config.bidirectional
+        )
+
+    def reset_parameters(self, seed: int) -> None:
+        """Draws every weight anew: the embedding from N(0, 1), all else from U(-1/√H, 1/√H), the
+        distributions of torch.nn, but from a generator of our own."""
+        generator = torch.Generator().manual_seed(seed)
+        bound = 1.0 / math.sqrt(self.config.hidden)
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                if name == "embedding.weight":
+                    parameter.normal_(generator=generator)
+                else:
+                    parameter.uniform_(-bound, bound, generator=generator)
+
+    def to_device(self, device: torch.device) -> None:
+        """Moves the weights, and makes the generator of dropout's masks there."""
+        self.to(device)
+        self.generator = torch.Generator(device)
+        self.dropout.generator = self.generator
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first character: zeros, (L·D, B, H) for h, and c in an LSTM."""
+        shape = (self.config.layers * self.directions, batch, self.config.hidden)
+        parts = 2 if self.config.cell == "lstm" else 1
+        device = self.output.weight.device
+        return tuple(torch.zeros(shape, device=device) for _ in range(parts))
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """ids (B, T), state or None for zeros -> logits (B, T, V), the state after the last
+        character. Logits come in the precision that autocast chose, the state in float32."""
+        if state is None:
+            state = self.initial_state(ids.shape[0])
+        x = ids if self.embedding is None else self.dropout(self.embedding(ids))
+        finals: list[State] = []
+        for index, layer in enumerate(self.layers):
+            rows = slice(index * self.directions, (index + 1) * self.directions)
+            before = tuple(part[rows].contiguous() for part in state)
+            if isinstance(layer, OneHotLayer):
+                x, after = layer(x, before)
+            else:
+                x, last = layer(x, before if self.config.cell == "lstm" else before[0])
+                after = last if isinstance(last, tuple) else (last,)
+            finals.append(after)
+            x = self.dropout(x)
+        final = tuple(torch.cat(parts).float() for parts in zip(*finals, strict=True))
+        return self.output(x), final
+
+
+def detach(state: State) -> State:
+    """The same numbers without their history: where truncated backpropagation through time
+    cuts."""
+    return tuple(part.detach() for part in state)

@@ -1,0 +1,351 @@
+"""The course of a run: steps, evaluations, checkpoints, early stopping and recovery, in order.
+
+`advance()` does one small piece of work, no longer than one training step, and returns what is
+worth telling. Whoever drives it, a thread or a test, may do other things between two pieces and
+may stop after any of them: the run goes on from its checkpoint as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import CheckpointError
+from engine.events import (
+    Checkpointed,
+    Evaluated,
+    Finished,
+    RunState,
+    StateChanged,
+    TrainingSnapshot,
+    Warned,
+)
+from engine.training import checkpoint, evaluation
+from engine.training.checkpoint import Checkpoint, Progress
+from engine.training.evaluation import Evaluation
+from engine.training.metrics import bits_per_character, perplexity
+from engine.training.run import Run
+from engine.training.trainer import StepReport, Trainer
+
+SPEED_STEPS = 50  # the characters per second of now are averaged over so many steps
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDue:
+    """The plan asks for a sample of what the network writes at this step."""
+
+    step: int
+
+
+Happening = StateChanged | Evaluated | Checkpointed | Warned | Finished | SampleDue
+
+
+class TrainingLoop:
+    """Trains one run to its end. The caller holds the run's lock.
+
+    `state` says what is going on; it ends as FINISHED or DIVERGED, with a `Finished` told.
+    """
+
+    def __init__(
+        self, run: Run, trainer: Trainer, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.run, self.trainer, self.plan = run, trainer, trainer.plan
+        self.state = RunState.TRAINING
+        self.progress = Progress()
+        self._clock = clock
+        self._held_out = run.ids("held_out")
+        self._evaluating: Iterator[Evaluation] | None = None
+        self._evaluated: Evaluation | None = None
+        self._ending: tuple[RunState, str] | None = None
+        self._saved: Progress | None = None
+        self._save_tried = -1
+        self._last: StepReport | None = None
+        self._step_seconds: deque[float] = deque(maxlen=SPEED_STEPS)
+        self._sitting_steps, self._sitting_seconds = 0, 0.0
+        self._metrics = run.metrics_path.open("ab")
+
+    def close(self) -> None:
+        self._metrics.close()
+
+    # -- starting ---------------------------------------------------------------------------
+
+    def restore(self) -> list[str]:
+        """Goes to the newest valid checkpoint, if there is one, and cuts the log back to it.
+        Returns what a person should know about checkpoints that were not valid."""
+        warnings: list[str] = []
+        found = self.run.newest_checkpoint(warnings)
+        if found is not None:
+            self._go_back_to(found)
+        self._cut_metrics()
+        return warnings
+
+    def _go_back_to(self, found: Checkpoint) -> None:
+        self.progress = self._saved = found.manifest.progress
+        self._save_tried = self.progress.step
+        self.trainer.load(
+            found.weights, found.trainer, self.progress.step, self.progress.rate_scale
+        )
+
+    def _cut_metrics(self) -> None:
+        self._metrics.truncate(self.progress.metrics_bytes)
+        self._metrics.seek(0, os.SEEK_END)
+
+    # -- one piece of work ------------------------------------------------------------------
+
+    def advance(self) -> list[Happening]:
+        """Does the next piece: a training step, a piece of an evaluation, or a checkpoint."""
+        began = self._clock()
+        happened = self._next()
+        self._note(seconds=self.progress.seconds + self._clock() - began)
+        return happened
+
+    def _next(self) -> list[Happening]:
+        step, progress, patience = (
+            self.trainer.step_count,
+            self.progress,
+            self.trainer.config.patience,
+        )
+        if self._evaluating is not None:
+            return self._evaluate_further()
+        if self._ending is not None:
+            return self._finish()
+        if self._due(self.plan.evaluate_every, progress.evaluated_step) and len(self._held_out) > 1:
+            self._evaluating = evaluation.stateful(
+                self.trainer.network, self._held_out, lanes=evaluation.LANES
+            )
+            return self._enter(RunState.EVALUATING)
+        if self._due(self.plan.checkpoint_every, self._save_tried):
+            return self.save()
+        if self._due(self.plan.sample_every, progress.sampled_step):
+            self._note(sampled_step=step)
+            return [SampleDue(step)]
+        if step >= self.plan.steps:
+            return self._end(RunState.FINISHED, "every step of the plan is done")
+        if patience and progress.evaluations_since_best >= patience:
+            return self._end(
+                RunState.FINISHED,
+                f"the held-out loss has not improved for {patience} evaluations",
+            )
+        return self._step()
+
+    def _due(self, every: int, last: int) -> bool:
+        """Whether something that comes every so many steps, and at the end, comes now."""
+        step = self.trainer.step_count
+        return step != last and (step % every == 0 or step >= self.plan.steps)
+
+    def _enter(self, state: RunState) -> list[Happening]:
+        if self.state is state:
+            return []
+        self.state = state
+        return [StateChanged(state)]
+
+    def _note(self, **values: Any) -> None:
+        self.progress = self.progress.model_copy(update=values)
+
+    def _step(self) -> list[Happening]:
+        changed = self._enter(RunState.TRAINING)
+        began = self._clock()
+        report = self.trainer.step()
+        if not report.applied:
+            return changed + self._recover(report)
+        seconds = self._clock() - began
+        self._step_seconds.append(seconds)
+        self._sitting_seconds += seconds
+        self._sitting_steps += 1
+        self._last = report
+        total, count = self.progress.interval_loss + report.loss, self.progress.interval_steps + 1
+        self._note(step=report.step, interval_loss=total, interval_steps=count)
+        if report.step % self.plan.log_every == 0 or report.step == self.plan.steps:
+            self._log_training(report, total / count)
+        return changed
+
+    # -- evaluation -------------------------------------------------------------------------
+
+    def _evaluate_further(self) -> list[Happening]:
+        assert self._evaluating is not None
+        piece = next(self._evaluating, None)
+        if piece is not None:
+            self._evaluated = piece
+            return []
+        self._evaluating = None
+        if self._ending is not None or self._evaluated is None:
+            return []
+        return self._judge(self._evaluated)
+
+    def _judge(self, found: Evaluation) -> list[Happening]:
+        """Logs a held-out evaluation; weights better than all before are saved at once."""
+        progress, step = self.progress, self.trainer.step_count
+        best = math.isfinite(found.loss) and (
+            progress.best_loss is None or found.loss < progress.best_loss
+        )
+        self._log(
+            {
+                "step": step,
+                "held_out_loss": found.loss,
+                "perplexity": found.perplexity,
+                "bits_per_character": found.bits_per_character,
+                "best": best,
+            }
+        )
+        self._note(
+            evaluated_step=step,
+            held_out_loss=found.loss,
+            best_loss=found.loss if best else progress.best_loss,
+            best_step=step if best else progress.best_step,
+            evaluations_since_best=0 if best else progress.evaluations_since_best + 1,
+        )
+        told = Evaluated(step, found.loss, found.characters, best)
+        return [told, *self.save()] if best else [told]
+
+    # -- divergence -------------------------------------------------------------------------
+
+    def _recover(self, report: StepReport) -> list[Happening]:
+        """A loss or gradient that is not finite: once, back to the last good state with half the
+        learning rate; the second time the run ends."""
+        what = "loss" if not math.isfinite(report.loss) else "gradient"
+        where = f"The {what} is not a finite number at step {report.step + 1:,}"
+        found = None if self.progress.rolled_back else self.run.newest_checkpoint([])
+        if found is None:
+            message = (
+                f"{where}, for the second time: training stopped and the last good weights are "
+                "kept. Start a new run with a tenth of the learning rate."
+            )
+            return [Warned(message), *self._end(RunState.DIVERGED, message)]
+        failed_step = report.step + 1
+        self._go_back_to(found)
+        self._cut_metrics()
+        self.trainer.rate_scale *= 0.5
+        self._note(rolled_back=True, rate_scale=self.trainer.rate_scale)
+        self._log({"step": self.progress.step, "rolled_back_from": failed_step})
+        return [
+            Warned(
+                f"{where}: training went back to step {self.progress.step:,} and goes on at half "
+                "the learning rate."
+            )
+        ]
+
+    # -- saving and ending ------------------------------------------------------------------
+
+    def save(self) -> list[Happening]:
+        """Writes a checkpoint of now, unless the newest one is just that. A failure is a warning:
+        training goes on, and what was saved before is whole."""
+        unchanged = {"seconds": 0.0}
+        if self._ending is not None or (
+            self._saved is not None
+            and self._saved.model_copy(update=unchanged)
+            == self.progress.model_copy(update=unchanged)
+        ):
+            return []
+        self._save_tried = self.progress.step
+        try:
+            self._metrics.flush()
+            os.fsync(self._metrics.fileno())
+            path = checkpoint.write(
+                self.run.checkpoints,
+                self.progress,
+                self.trainer.network.state_dict(),
+                self.trainer.tensors(),
+                corpus_sha256=self.run.facts.corpus.sha256,
+                vocabulary_digest=self.run.vocabulary.digest,
+                seed=self.trainer.config.seed,
+            )
+        except CheckpointError as error:
+            return [Warned(str(error))]
+        except OSError as error:
+            return [Warned(f"The log of {self.run.path} could not be flushed: {error.strerror}.")]
+        self._saved = self.progress
+        checkpoint.prune(
+            self.run.checkpoints, self.trainer.config.keep_checkpoints, self.progress.best_step
+        )
+        return [Checkpointed(self.progress.step, path)]
+
+    def _end(self, state: RunState, reason: str) -> list[Happening]:
+        """Saves, then measures the best weights once more, by the exact protocol."""
+        saved = self.save()
+        self._ending, self._evaluated = (state, reason), None
+        if self.progress.best_step is not None:
+            best = self.run.best_checkpoint([])
+            if best is not None:
+                self.trainer.network.load_state_dict(best.weights)
+                self._evaluating = evaluation.stateful(self.trainer.network, self._held_out)
+        return saved + self._enter(RunState.EVALUATING)
+
+    def _finish(self) -> list[Happening]:
+        assert self._ending is not None
+        state, reason = self._ending
+        held_out = self._evaluated
+        finished = Finished(
+            run=self.run.path,
+            step=self.progress.step,
+            loss=self.progress.loss,
+            held_out_loss=held_out.loss if held_out else None,
+            perplexity=held_out.perplexity if held_out else None,
+            bits_per_character=held_out.bits_per_character if held_out else None,
+            characters_per_second=self._sitting_speed() or 0.0,
+            seconds=self.progress.seconds,
+            reason=reason,
+        )
+        return [*self._enter(state), finished]
+
+    def set_learning_rate(self, rate: float) -> None:
+        """From now on the schedule is scaled so that its rate of this step is the given one."""
+        self.trainer.rate_scale *= rate / self.trainer.learning_rate()
+        self._note(rate_scale=self.trainer.rate_scale)
+
+    # -- what is told -----------------------------------------------------------------------
+
+    def _sitting_speed(self) -> float | None:
+        if not self._sitting_seconds:
+            return None
+        return self._sitting_steps * self.trainer.characters_per_step / self._sitting_seconds
+
+    def snapshot(self, state: RunState | None = None) -> TrainingSnapshot:
+        """The figures of now; `state` overrides the loop's own, as when it is paused."""
+        progress, recent = self.progress, sum(self._step_seconds)
+        loss = progress.loss if self._last is None else self._last.loss
+        speed = seconds_left = None
+        if recent:
+            speed = len(self._step_seconds) * self.trainer.characters_per_step / recent
+            seconds_left = (self.plan.steps - progress.step) * recent / len(self._step_seconds)
+        return TrainingSnapshot(
+            state=state or self.state,
+            step=progress.step,
+            total_steps=self.plan.steps,
+            epoch=self.trainer.epoch,
+            loss=loss,
+            perplexity=None if loss is None else perplexity(loss),
+            bits_per_character=None if loss is None else bits_per_character(loss),
+            held_out_loss=progress.held_out_loss,
+            best_held_out_loss=progress.best_loss,
+            gradient_norm=self._last.gradient_norm if self._last else None,
+            learning_rate=self.trainer.learning_rate(),
+            characters_per_second=speed,
+            seconds=progress.seconds,
+            seconds_left=seconds_left,
+        )
+
+    def _log_training(self, report: StepReport, loss: float) -> None:
+        self._note(loss=loss, interval_loss=0.0, interval_steps=0)
+        self._log(
+            {
+                "step": report.step,
+                "epoch": round(self.trainer.epoch, 4),
+                "loss": loss,
+                "perplexity": perplexity(loss),
+                "bits_per_character": bits_per_character(loss),
+                "gradient_norm": report.gradient_norm,
+                "learning_rate": report.learning_rate,
+            }
+        )
+
+    def _log(self, point: dict[str, float | int | bool]) -> None:
+        line = json.dumps(point).encode() + b"\n"
+        self._metrics.write(line)
+        self._metrics.flush()
+        self._note(metrics_bytes=self.progress.metrics_bytes + len(line))

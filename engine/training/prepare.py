@@ -1,0 +1,158 @@
+"""From a corpus and a configuration to a run that is ready to train."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import torch
+
+from engine.config import TrainingConfig
+from engine.corpus.corpus import Corpus
+from engine.corpus.vocabulary import Ids, Vocabulary
+from engine.errors import LyricError
+from engine.model import device as devices
+from engine.training import evaluation
+from engine.training.batches import fit
+from engine.training.plan import Plan, make_plan, precision_for, steps_of
+from engine.training.run import CorpusFacts, Run, RunFacts, check_free
+from engine.training.trainer import Trainer
+
+MEASURED_SECONDS = 1.5  # how long the speed of a step is measured for a budget in minutes
+MEASURED_STEPS = 100  # and for at most so many steps
+
+
+class Interrupted(LyricError):
+    """Preparing was given up because somebody asked to stop; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that a step, an evaluation while training, and the closing one take here."""
+
+    step: float
+    evaluation: float
+    closing: float
+
+
+def new_run(
+    path: Path,
+    corpus: Corpus,
+    config: TrainingConfig,
+    corpus_path: str = "",
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Run, list[str]]:
+    """Splits and encodes the corpus, freezes the plan and writes the run's folder. Returns the
+    run and what a person should know about it."""
+    check_free(path)
+    split = corpus.split(config.corpus.held_out, config.corpus.split, config.seed)
+    vocabulary = Vocabulary.build(corpus.text, config.corpus.min_count)
+    training, held_out = vocabulary.encode(split.training), vocabulary.encode(split.held_out)
+    warnings = list(split.warnings)
+    batch, time_steps, shrunk = fit(len(training), config.batch, config.time_steps)
+    if shrunk:
+        warnings.append(shrunk)
+    if config.model.bidirectional:
+        warnings.append(
+            "A bidirectional network reads the characters that it predicts: its loss says nothing "
+            "about writing, and it cannot generate."
+        )
+    device = devices.choose(config.device)
+
+    def plan_of(steps: int) -> Plan:
+        precision = precision_for(config.precision, devices.bf16_is_fast(device))
+        batches_per_epoch = (len(training) - 1) // (batch * time_steps)
+        return make_plan(
+            config,
+            batch=batch,
+            time_steps=time_steps,
+            batches_per_epoch=batches_per_epoch,
+            held_out_characters=len(held_out),
+            steps=steps,
+            precision=precision,
+            threads=config.threads or os.cpu_count() or 1,
+        )
+
+    provisional = plan_of(1)
+    if config.minutes is None:
+        steps = steps_of(config, provisional.batches_per_epoch)
+    else:
+        pace = measure(config, provisional, vocabulary.size, training, held_out, device, stopped)
+        guess = plan_of(steps_of(config, provisional.batches_per_epoch, pace.step))
+        per_step = pace.step + pace.evaluation / guess.evaluate_every
+        seconds = max(config.minutes * 60 - pace.closing - MEASURED_SECONDS, per_step)
+        steps = max(1, int(seconds / per_step))
+    source = corpus.sources[0] if corpus.sources else None
+    facts = RunFacts(
+        created=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}",
+        corpus=CorpusFacts(
+            path=corpus_path,
+            name=corpus.name,
+            encoding=source.encoding if source else "utf-8",
+            confidence=source.confidence if source else 1.0,
+            sha256=corpus.sha256,
+            songs=len(corpus.songs),
+            characters=corpus.characters,
+            training_characters=len(training),
+            held_out_characters=len(held_out),
+        ),
+        config=config,
+        plan=plan_of(steps),
+    )
+    return Run.create(path, facts, vocabulary, training, held_out), warnings
+
+
+def trainer_for(run: Run, device: torch.device) -> Trainer:
+    """The trainer of a run, at step 0; `TrainingLoop.restore` brings it to where it stopped.
+
+    Threads are set here because torch keeps their number for each thread that computes.
+    """
+    torch.set_num_threads(run.facts.plan.threads)
+    return Trainer(
+        run.facts.config, run.facts.plan, run.vocabulary.size, run.ids("training"), device
+    )
+
+
+def measure(
+    config: TrainingConfig,
+    plan: Plan,
+    vocabulary_size: int,
+    training: Ids,
+    held_out: Ids,
+    device: torch.device,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Pace:
+    """How fast this machine trains and evaluates this configuration, tried on a trainer that is
+    thrown away: the run itself starts from its first step whatever was measured."""
+    torch.set_num_threads(plan.threads)
+    trainer = Trainer(config, plan, vocabulary_size, training, device)
+    seconds: list[float] = []
+    began = time.perf_counter()
+    while len(seconds) < MEASURED_STEPS:
+        if stopped():
+            raise Interrupted("Stopped before training began.")
+        before = time.perf_counter()
+        trainer.step()
+        seconds.append(time.perf_counter() - before)
+        if len(seconds) >= 4 and time.perf_counter() - began > MEASURED_SECONDS:
+            break
+    lanes_seconds, closing_seconds = (
+        _evaluation_seconds(trainer, held_out, lanes) for lanes in (evaluation.LANES, 1)
+    )
+    # The first steps also warm caches and kernels up.
+    return Pace(statistics.fmean(seconds[2:] or seconds), lanes_seconds, closing_seconds)
+
+
+def _evaluation_seconds(trainer: Trainer, held_out: Ids, lanes: int) -> float:
+    """The time of a whole evaluation, from that of one of its pieces."""
+    if len(held_out) < 2:
+        return 0.0
+    pieces = evaluation.stateful(trainer.network, held_out, lanes=lanes)
+    before = time.perf_counter()
+    first = next(pieces)
+    return (time.perf_counter() - before) * (len(held_out) - 1) / first.characters

@@ -1,0 +1,302 @@
+"""A run on disk: what was asked, what it learns from, its checkpoints, its log, its samples.
+
+run.toml            the configuration, the frozen plan, where the corpus came from
+vocabulary.json     the characters and their ids
+data/               the ids of the training and the held-out text, owned by the run
+metrics.jsonl       one line for each point of the curves; a pure function of the run
+samples.jsonl       every text that the network wrote
+checkpoints/        see `engine.training.checkpoint`
+run.lock            held by the process that trains it
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import platformdirs
+import tomli_w
+from pydantic import Field
+
+from engine.config import Settings, TrainingConfig
+from engine.corpus.vocabulary import Ids, Vocabulary
+from engine.errors import CheckpointError, ConfigError, CorpusError, RunError, RunLockedError
+from engine.training import checkpoint, durable
+from engine.training.checkpoint import Checkpoint
+from engine.training.plan import Plan
+
+SCHEMA = 1
+_CONTENTS = {
+    "run.toml",
+    "vocabulary.json",
+    "data",
+    "metrics.jsonl",
+    "samples.jsonl",
+    "checkpoints",
+    "run.lock",
+}
+
+
+class CorpusFacts(Settings):
+    """Where a run's text came from and what it was."""
+
+    path: str
+    name: str
+    encoding: str
+    confidence: float
+    sha256: str
+    songs: int = Field(ge=0)
+    characters: int = Field(ge=0)
+    training_characters: int = Field(ge=0)
+    held_out_characters: int = Field(ge=0)
+
+
+class RunFacts(Settings):
+    """What run.toml holds."""
+
+    format: int = SCHEMA
+    created: str
+    corpus: CorpusFacts
+    config: TrainingConfig
+    plan: Plan
+
+
+def home() -> Path:
+    """The folder under which runs live: LYRICRNN_HOME, or the user's data directory."""
+    if given := os.environ.get("LYRICRNN_HOME"):
+        return Path(given).expanduser()
+    return platformdirs.user_data_path("lyricrnn", appauthor=False)
+
+
+def new_path(corpus_name: str) -> Path:
+    """A fresh place for a run on that corpus, named so that a person finds it again."""
+    stem = re.sub(r"[^\w-]+", "-", Path(corpus_name).stem).strip("-")[:40] or "run"
+    base = home() / "runs" / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    path, number = base, 2
+    while path.exists():
+        path, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return path
+
+
+def all_runs() -> list[Path]:
+    """The runs under `home()`, newest first."""
+    folders = [path.parent for path in (home() / "runs").glob("*/run.toml")]
+    return sorted(folders, key=lambda path: (path / "run.toml").stat().st_mtime, reverse=True)
+
+
+class Run:
+    """A run's folder, opened. Reading needs no lock; `lock()` before writing."""
+
+    def __init__(self, path: Path, facts: RunFacts, vocabulary: Vocabulary) -> None:
+        self.path, self.facts, self.vocabulary = path, facts, vocabulary
+        self._lock = filelock.FileLock(path / "run.lock")
+
+    # -- making and opening -----------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls, path: Path, facts: RunFacts, vocabulary: Vocabulary, training: Ids, held_out: Ids
+    ) -> Run:
+        """Makes the folder and everything that never changes; run.toml is written last, so that
+        a folder with one is a whole run."""
+        check_free(path)
+        try:
+            (path / "data").mkdir(parents=True, exist_ok=True)
+            (path / "checkpoints").mkdir(exist_ok=True)
+            for name, ids in (("training", training), ("held_out", held_out)):
+                buffer = io.BytesIO()
+                np.save(buffer, ids, allow_pickle=False)
+                durable.replace(path / "data" / f"{name}.npy", buffer.getvalue())
+            durable.replace(path / "vocabulary.json", vocabulary.to_json().encode())
+            for name in ("metrics.jsonl", "samples.jsonl"):
+                durable.replace(path / name, b"")
+            document = facts.model_dump(mode="json", exclude_none=True)
+            durable.replace(path / "run.toml", tomli_w.dumps(document).encode())
+        except OSError as error:
+            raise RunError(
+                f"The run cannot be written in {path}: {error.strerror or error}. "
+                "Choose another folder with --run."
+            ) from None
+        return cls(path, facts, vocabulary)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Opens a run for reading; anything that is not a whole run is a `RunError`."""
+        if not path.exists():
+            raise RunError(
+                f"There is no run at {path}: `lyricrnn runs list` shows those there are."
+            )
+        try:
+            document = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
+            if document.get("format") != SCHEMA:
+                raise RunError(
+                    f"{path} has format {document.get('format')}; this version reads {SCHEMA}."
+                )
+            facts = RunFacts(**document)
+            vocabulary = Vocabulary.from_json(
+                (path / "vocabulary.json").read_text(encoding="utf-8")
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            missing = Path(error.filename or "run.toml").name
+            raise RunError(f"{path} is not a run: it has no {missing}.") from None
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RunError(f"{path / 'run.toml'} cannot be read: {error}.") from None
+        except ConfigError as error:
+            raise RunError(f"{path / 'run.toml'} does not describe a run: {error}") from None
+        except CorpusError as error:
+            raise RunError(f"{path / 'vocabulary.json'} is damaged: {error}") from None
+        return cls(path, facts, vocabulary)
+
+    # -- the lock ---------------------------------------------------------------------------
+
+    def lock(self) -> None:
+        """Claims the run for this process's writing, or says that another one has it."""
+        try:
+            self._lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise RunLockedError(
+                f"{self.path} is being trained by another process: stop that one first, "
+                "or train into another folder with --run."
+            ) from None
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be locked: {error.strerror or error}.") from None
+
+    def unlock(self) -> None:
+        self._lock.release(force=True)
+
+    # -- data -------------------------------------------------------------------------------
+
+    def ids(self, which: str) -> Ids:
+        """The ids (N,) of the `training` or the `held_out` text, checked against the vocabulary."""
+        path = self.path / "data" / f"{which}.npy"
+        try:
+            ids = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read: {error}.") from None
+        expected = self.facts.corpus.training_characters
+        if which == "held_out":
+            expected = self.facts.corpus.held_out_characters
+        if ids.shape != (expected,) or (len(ids) and int(ids.max()) >= self.vocabulary.size):
+            raise RunError(
+                f"{path} is damaged: it does not hold this run's {expected:,} characters."
+            )
+        return ids
+
+    # -- checkpoints ------------------------------------------------------------------------
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def newest_checkpoint(
+        self, warnings: list[str], *, with_trainer: bool = True
+    ) -> Checkpoint | None:
+        """The newest checkpoint whose hashes verify; each one that does not is named in
+        `warnings`. None where the run has no checkpoint at all."""
+        return self._first_valid(
+            reversed(checkpoint.listed(self.checkpoints)), warnings, with_trainer
+        )
+
+    def best_checkpoint(self, warnings: list[str]) -> Checkpoint | None:
+        """The checkpoint with the lowest held-out loss that verifies, else the newest one."""
+        ranked: list[tuple[float, Path]] = []
+        for path in checkpoint.listed(self.checkpoints):
+            try:
+                progress = checkpoint.read_manifest(path).progress
+            except CheckpointError as error:
+                warnings.append(str(error))
+                continue
+            if progress.evaluated_step == progress.step and progress.held_out_loss is not None:
+                ranked.append((progress.held_out_loss, path))
+        best = self._first_valid((path for _, path in sorted(ranked)), warnings, with_trainer=False)
+        return best or self.newest_checkpoint([], with_trainer=False)
+
+    def _first_valid(
+        self, paths: Iterator[Path], warnings: list[str], with_trainer: bool
+    ) -> Checkpoint | None:
+        foreign, damaged = None, None
+        for path in paths:
+            try:
+                found = checkpoint.read(path, with_trainer=with_trainer)
+            except CheckpointError as error:
+                warnings.append(f"{error} An earlier checkpoint is tried.")
+                damaged = error
+                continue
+            mine, its = self.vocabulary.digest, found.manifest.vocabulary_digest
+            if mine == its:
+                return found
+            foreign = CheckpointError(
+                f"{path} was trained with another vocabulary ({its[:12]}…) than this run's "
+                f"({mine[:12]}…): it cannot be read with these characters."
+            )
+        if foreign is not None:
+            raise foreign
+        if damaged is not None:
+            raise CheckpointError(f"No checkpoint of {self.path} is whole. {damaged}") from None
+        return None
+
+    # -- the log and the samples ------------------------------------------------------------
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def samples_path(self) -> Path:
+        return self.path / "samples.jsonl"
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The points logged so far, in order."""
+        return list(_lines(self.metrics_path))
+
+    def samples(self) -> list[dict[str, Any]]:
+        """The texts written so far, in order."""
+        return list(_lines(self.samples_path))
+
+    def add_sample(self, sample: dict[str, Any]) -> None:
+        with self.samples_path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(sample, ensure_ascii=False) + "\n")
+
+
+def check_free(path: Path) -> None:
+    """Refuses a place for a new run that holds a run already, or anything else."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise RunError(f"{path} is not a folder: choose another place with --run.")
+    try:
+        names = {entry.name for entry in path.iterdir()}
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if "run.toml" in names:
+        raise RunError(f"{path} holds a run already: go on with --resume, or choose another --run.")
+    if names - _CONTENTS:
+        raise RunError(
+            f"{path} is not empty and not a run: choose a new or an empty folder with --run."
+        )
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file of lines; a line cut by a crash is passed over."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            yield value
