@@ -6,6 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.config import TrainingConfig
+    from engine.model.trace import FlowFacts, TensorFacts
 
 
 class RunState(StrEnum):
@@ -117,6 +122,27 @@ class Finished:
     characters_per_second: float
     seconds: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as it lies open: what a screen or a script wants to look into.
+
+    `vocabulary` holds (id, character, count); `metrics` and `samples` are the lines of the run's
+    logs.
+    """
+
+    path: Path
+    corpus_name: str
+    corpus_path: str
+    config: TrainingConfig
+    step: int
+    total_steps: int
+    vocabulary: tuple[tuple[int, str, int], ...]
+    tensors: tuple[TensorFacts, ...]
+    flow: tuple[FlowFacts, ...]
+    metrics: tuple[dict[str, Any], ...]
+    samples: tuple[dict[str, Any], ...]
 
 
 Event = Evaluated | Sampled | Checkpointed | StateChanged | Warned | Failed | Finished

@@ -20,7 +20,7 @@ from engine.corpus.vocabulary import Ids
 from engine.model.network import CharRNN, State
 from engine.training.metrics import bits_per_character, perplexity
 
-COLUMNS_PER_PIECE = 512
+COLUMNS_PER_PIECE = 64
 LANES = 32
 WINDOW_CHARACTERS_PER_PIECE = 16_384
 LANE_WARM_UP = 256

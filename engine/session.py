@@ -1,0 +1,305 @@
+"""Engine: the asynchronous face of lyricrnn, and the owner of its one worker thread.
+
+    async with Engine() as engine:
+        run = await engine.train("songs/", TrainingConfig(minutes=3))
+        async for event in run.events():
+            ...
+        async for character in engine.generate("moon", GenerationConfig(temperature=0.8)):
+            print(character.text, end="", flush=True)
+
+The worker never waits for the event loop: figures of now go into one slot where the newest wins,
+rare events and characters into queues that the loop empties when it can. torch is imported in the
+worker's thread, so that making an Engine costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from engine.config import Device, GenerationConfig, TrainingConfig
+from engine.errors import LyricError
+from engine.events import Character, Event, Failed, Finished, RunView, TrainingSnapshot
+
+if TYPE_CHECKING:
+    from engine.corpus.corpus import Corpus
+    from engine.worker import Job, Worker
+
+T = TypeVar("T")
+
+
+class Engine:
+    """One network at a time: trained, opened, looked into and written with.
+
+    Use it as `async with Engine() as engine`; leaving ends the thread and saves what trains.
+    Several engines may live in one process.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._interrupt = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._ended: asyncio.Event | None = None
+        self._snapshot: TrainingSnapshot | None = None
+
+    @property
+    def snapshot(self) -> TrainingSnapshot | None:
+        """The newest figures of the run, None before there is one. Reading it costs nothing."""
+        return self._snapshot
+
+    async def __aenter__(self) -> Self:
+        self._asyncio = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._main, name="lyricrnn-engine")
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._thread is not None
+        assert self._ended is not None
+        self._interrupt.set()
+        self._jobs.put(lambda worker: worker.close())
+        try:
+            await self._ended.wait()
+        finally:
+            self._thread.join()
+
+    def _main(self) -> None:
+        """The worker thread."""
+        from engine.worker import Worker
+
+        try:
+            Worker(self._jobs, self._interrupt, self._publish).work()
+        finally:
+            self._post(self._ended.set if self._ended else lambda: None)
+
+    def _publish(self, snapshot: TrainingSnapshot) -> None:
+        self._snapshot = snapshot
+
+    def _post(self, call: Callable[..., None], *arguments: Any) -> None:
+        """From the worker: has the event loop call something; a loop that is gone is passed by."""
+        try:
+            self._asyncio.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:
+            pass
+
+    async def _do(self, job: Callable[[Worker], T]) -> T:
+        """Runs a job in the worker, between two pieces of training, and returns its result."""
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def settle(value: T | None, error: Exception | None) -> None:
+            if result.done():
+                return
+            if error is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(value)  # type: ignore[arg-type]
+
+        def carry_out(worker: Worker) -> None:
+            from engine.worker import sentence
+
+            try:
+                value = job(worker)
+            except LyricError as error:
+                self._post(settle, None, error)
+            except Exception as error:
+                told = LyricError(sentence(error))
+                told.__cause__ = error
+                self._post(settle, None, told)
+            else:
+                self._post(settle, value, None)
+
+        self._jobs.put(carry_out)
+        return await result
+
+    # -- training ---------------------------------------------------------------------------
+
+    async def train(
+        self,
+        corpus: str | Path | Corpus | None = None,
+        config: TrainingConfig | None = None,
+        *,
+        run: str | Path | None = None,
+        resume: bool = False,
+        device: Device | None = None,
+    ) -> RunHandle:
+        """Begins a new run on a corpus (a path or a `Corpus`) in the folder `run`, or in a fresh
+        one; with `resume`, goes on with the run in that folder. Returns once training begins.
+
+        Raises a `LyricError` where the corpus, the configuration, the device or the folder cannot
+        be used; nothing is then left behind.
+        """
+        handle = RunHandle(self)
+        self._interrupt.clear()
+        path = None if run is None else Path(run)
+        text = str(corpus) if isinstance(corpus, str | Path) else corpus
+
+        def tell(event: Event) -> None:
+            self._post(handle._receive, event)
+
+        if resume:
+            assert path is not None, "resume needs the run's folder"
+            there = path
+            handle.path = await self._do(lambda worker: worker.resume_run(there, device, tell))
+        else:
+            settings = config or TrainingConfig(minutes=3)
+            handle.path = await self._do(lambda worker: worker.train(text, settings, path, tell))
+        return handle
+
+    # -- looking and writing ----------------------------------------------------------------
+
+    async def open(self, run: str | Path) -> RunView:
+        """Opens a run to look into and to write with, with its best weights."""
+        path = Path(run)
+        return await self._do(lambda worker: worker.open(path))
+
+    async def view(self) -> RunView:
+        """The run that is open or in training, to look into."""
+        return await self._do(lambda worker: worker.view())
+
+    def generate(
+        self, prompt: str = "", config: GenerationConfig | None = None, *, record: bool = False
+    ) -> TextStream:
+        """Writes with the open network, or with the one in training as it is at this moment.
+
+        Returns an asynchronous iterator of `Character`. With `record` the text is added to the
+        run's samples. Errors, such as no network being open, are raised when it is iterated.
+        """
+        return TextStream(self, prompt, config or GenerationConfig(), record)
+
+
+class RunHandle:
+    """A run in training: its events, and the commands that it takes between two steps."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.path = Path()
+        self._engine = engine
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+
+    def _receive(self, event: Event) -> None:
+        self._events.put_nowait(event)
+
+    @property
+    def snapshot(self) -> TrainingSnapshot | None:
+        """The newest figures."""
+        return self._engine.snapshot
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Every rare event, in order, up to and including `Finished` or `Failed`."""
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, Finished | Failed):
+                return
+
+    async def finished(self) -> Finished:
+        """Waits for the end. Raises the error that ended the run, if one did."""
+        async for event in self.events():
+            if isinstance(event, Finished):
+                return event
+            if isinstance(event, Failed):
+                raise event.error
+        raise AssertionError("events() ends with Finished or Failed")
+
+    async def pause(self) -> None:
+        """Stops after the current step; `resume()` goes on."""
+        await self._engine._do(lambda worker: worker.pause())
+
+    async def resume(self) -> None:
+        """Goes on after a pause."""
+        await self._engine._do(lambda worker: worker.resume())
+
+    async def stop(self) -> None:
+        """Saves a checkpoint and ends; `Engine.train(run=…, resume=True)` goes on."""
+        await self._engine._do(lambda worker: worker.stop())
+
+    async def checkpoint(self) -> None:
+        """Saves a checkpoint now."""
+        await self._engine._do(lambda worker: worker.save())
+
+    async def sample(self) -> None:
+        """Asks for a sample now; it comes as a `Sampled` event."""
+        await self._engine._do(lambda worker: worker.sample())
+
+    async def set_learning_rate(self, rate: float) -> None:
+        """Scales the schedule so that the next step's rate is this one."""
+        await self._engine._do(lambda worker: worker.set_learning_rate(rate))
+
+
+class TextStream:
+    """A text being written: `async for character in stream`.
+
+    `seed` and `skipped` (the prompt's characters that the vocabulary lacks) are known after
+    `start()` or with the first character. `cancel()` ends it where it is.
+    """
+
+    def __init__(self, engine: Engine, prompt: str, config: GenerationConfig, record: bool) -> None:
+        self.prompt, self.config = prompt, config
+        self.seed: int | None = config.seed
+        self.skipped: list[str] = []
+        self.text = ""
+        self.cancelled = False
+        self._engine, self._record = engine, record
+        self._queue: asyncio.Queue[list[Character] | LyricError | None] = asyncio.Queue()
+        self._begun = False
+        self._sent = self._read = 0
+
+    async def start(self) -> None:
+        """Begins to write, if it has not begun. Raises a `LyricError` where it cannot."""
+        if self._begun:
+            return
+        self._begun = True
+        await self._engine._do(
+            lambda worker: worker.generate(self.prompt, self.config, self, record=self._record)
+        )
+
+    def cancel(self) -> None:
+        """Ends the text where it is."""
+        self.cancelled = True
+
+    def __aiter__(self) -> AsyncIterator[Character]:
+        return self._characters()
+
+    async def _characters(self) -> AsyncIterator[Character]:
+        await self.start()
+        try:
+            while True:
+                burst = await self._queue.get()
+                if burst is None:
+                    return
+                if isinstance(burst, LyricError):
+                    raise burst
+                for character in burst:
+                    self._read += 1
+                    self.text += character.text
+                    yield character
+        finally:
+            self.cancelled = True
+
+    # -- the worker's side, called from its thread --------------------------------------------
+
+    @property
+    def unread(self) -> int:
+        """Characters written and not yet read: the worker waits when they become many. One
+        thread alone writes each of the two numbers."""
+        return self._sent - self._read
+
+    def started(self, seed: int, skipped: list[str]) -> None:
+        self.seed, self.skipped = seed, skipped
+
+    def wrote(self, characters: list[Character]) -> None:
+        self._sent += len(characters)
+        self._engine._post(self._queue.put_nowait, characters)
+
+    def ended(self, error: LyricError | None) -> None:
+        self._engine._post(self._queue.put_nowait, error)
