@@ -145,6 +145,33 @@ class RunView:
     samples: tuple[dict[str, Any], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run in a list, as its newest checkpoint has it."""
+
+    path: Path
+    corpus_name: str
+    created: str
+    cell: str
+    hidden: int
+    layers: int
+    step: int
+    total_steps: int
+    best_held_out_loss: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusView:
+    """A text before anything is trained on it; `vocabulary` holds (id, character, count)."""
+
+    path: str
+    name: str
+    songs: int
+    characters: int
+    vocabulary: tuple[tuple[int, str, int], ...]
+
+
 Event = Evaluated | Sampled | Checkpointed | StateChanged | Warned | Failed | Finished
 
 

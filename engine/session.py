@@ -15,6 +15,7 @@ worker's thread, so that making an Engine costs nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -22,9 +23,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from engine.config import Device, GenerationConfig, TrainingConfig
+from engine.config import CorpusConfig, Device, GenerationConfig, TrainingConfig
 from engine.errors import LyricError
-from engine.events import Character, Event, Failed, Finished, RunView, TrainingSnapshot
+from engine.events import (
+    Character,
+    CorpusView,
+    Event,
+    Failed,
+    Finished,
+    RunSummary,
+    RunView,
+    TrainingSnapshot,
+)
 
 if TYPE_CHECKING:
     from engine.corpus.corpus import Corpus
@@ -41,7 +51,7 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._interrupt = threading.Event()
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Event | None = None
@@ -68,7 +78,7 @@ class Engine:
         assert self._thread is not None
         assert self._ended is not None
         self._interrupt.set()
-        self._jobs.put(lambda worker: worker.close())
+        self._jobs.put(None)
         try:
             await self._ended.wait()
         finally:
@@ -76,22 +86,25 @@ class Engine:
 
     def _main(self) -> None:
         """The worker thread."""
-        from engine.worker import Worker
-
+        assert self._ended is not None
         try:
-            Worker(self._jobs, self._interrupt, self._publish).work()
+            first = self._jobs.get()
+            if first is not None:
+                from engine.worker import Worker  # imports torch: not before there is work
+
+                worker = Worker(self._jobs, self._interrupt, self._publish)
+                first(worker)
+                worker.work()
         finally:
-            self._post(self._ended.set if self._ended else lambda: None)
+            self._post(self._ended.set)
 
     def _publish(self, snapshot: TrainingSnapshot) -> None:
         self._snapshot = snapshot
 
     def _post(self, call: Callable[..., None], *arguments: Any) -> None:
-        """From the worker: has the event loop call something; a loop that is gone is passed by."""
-        try:
+        """From the worker: has the event loop call something, unless that loop is gone."""
+        with contextlib.suppress(RuntimeError):
             self._asyncio.call_soon_threadsafe(call, *arguments)
-        except RuntimeError:
-            pass
 
     async def _do(self, job: Callable[[Worker], T]) -> T:
         """Runs a job in the worker, between two pieces of training, and returns its result."""
@@ -166,6 +179,15 @@ class Engine:
     async def view(self) -> RunView:
         """The run that is open or in training, to look into."""
         return await self._do(lambda worker: worker.view())
+
+    async def look(self, corpus: str | Path, config: CorpusConfig | None = None) -> CorpusView:
+        """What a text holds, before anything is trained on it."""
+        text, settings = str(corpus), config or CorpusConfig()
+        return await self._do(lambda worker: worker.look(text, settings))
+
+    async def runs(self) -> list[RunSummary]:
+        """The runs on this machine, newest first."""
+        return await self._do(lambda worker: worker.runs())
 
     def generate(
         self, prompt: str = "", config: GenerationConfig | None = None, *, record: bool = False

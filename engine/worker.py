@@ -10,20 +10,24 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from engine.config import Device, GenerationConfig, TrainingConfig
+from engine.config import CorpusConfig, Device, GenerationConfig, TrainingConfig
 from engine.corpus.corpus import Corpus
+from engine.corpus.vocabulary import Vocabulary
 from engine.errors import LyricError, PromptError, RunError
 from engine.events import (
     Character,
+    CorpusView,
     Event,
     Failed,
     Finished,
     RunState,
+    RunSummary,
     RunView,
     Sampled,
     StateChanged,
@@ -37,7 +41,7 @@ from engine.model.stepper import Stepper
 from engine.training import prepare
 from engine.training.loop import SampleDue, TrainingLoop
 from engine.training.metrics import bits_per_character, perplexity
-from engine.training.run import Run, new_path
+from engine.training.run import Run, all_runs, new_path, summary_of
 from engine.writing.generator import Writing
 
 SLICE_WHILE_TRAINING = 0.008  # seconds of writing between two pieces of training
@@ -53,7 +57,9 @@ class Stream(Protocol):
     """Where a text goes while it is written; called from the worker's thread, never blocking."""
 
     cancelled: bool
-    unread: int
+
+    @property
+    def unread(self) -> int: ...
 
     def started(self, seed: int, skipped: list[str]) -> None: ...
     def wrote(self, characters: list[Character]) -> None: ...
@@ -65,7 +71,7 @@ class Worker:
 
     def __init__(
         self,
-        jobs: queue.SimpleQueue[Job],
+        jobs: queue.SimpleQueue[Job | None],
         interrupt: threading.Event,
         publish: Callable[[TrainingSnapshot], None],
     ) -> None:
@@ -73,20 +79,18 @@ class Worker:
         self._loop: TrainingLoop | None = None
         self._tell: Tell = lambda event: None
         self._paused = False
-        self._closing = False
         self._run: Run | None = None
         self._network: CharRNN | None = None
         self._step = 0
         self._texts: list[_Text] = []
 
     def work(self) -> None:
-        """Runs until `close()`; the thread's whole life."""
-        while not self._closing:
+        """Runs until the queue says None; the thread's whole life."""
+        while True:
             busy = self._training or any(text.wants_time for text in self._texts)
             # With only slow readers left there is nothing to do but to look again soon.
             timeout = None if not self._texts else SLICE_ALONE
-            self._take_jobs(wait=not busy, timeout=timeout)
-            if self._closing:
+            if not self._take_jobs(wait=not busy, timeout=timeout):
                 break
             if self._training:
                 self._advance()
@@ -96,13 +100,17 @@ class Worker:
     def _training(self) -> bool:
         return self._loop is not None and not self._paused
 
-    def _take_jobs(self, *, wait: bool, timeout: float | None) -> None:
+    def _take_jobs(self, *, wait: bool, timeout: float | None) -> bool:
+        """Carries out what is in the queue; False once the engine closes."""
         try:
-            self._jobs.get(block=wait, timeout=timeout)(self)
-            while not self._closing:
-                self._jobs.get_nowait()(self)
+            job = self._jobs.get(block=wait, timeout=timeout)
+            while job is not None:
+                job(self)
+                job = self._jobs.get_nowait()
         except queue.Empty:
-            pass
+            return True
+        self._close()
+        return False
 
     # -- jobs: training ---------------------------------------------------------------------
 
@@ -202,13 +210,12 @@ class Worker:
         if self._loop is not None:
             self._begin_sample(self._loop.progress.step)
 
-    def close(self) -> None:
-        """Saves what trains and ends the thread."""
+    def _close(self) -> None:
+        """Ends every text and saves what trains."""
         for text in self._texts:
             text.stream.cancelled = True
         self._write(0.0)
         self.stop()
-        self._closing = True
 
     # -- jobs: looking and writing ----------------------------------------------------------
 
@@ -260,17 +267,34 @@ class Worker:
             config=facts.config,
             step=self._step if self._loop is None else self._loop.progress.step,
             total_steps=facts.plan.steps,
-            vocabulary=tuple(
-                (index, character, count)
-                for index, (character, count) in enumerate(
-                    zip(run.vocabulary.characters, run.vocabulary.counts, strict=True)
-                )
-            ),
+            vocabulary=_entries(run.vocabulary),
             tensors=tuple(trace.tensors(network)),
             flow=tuple(trace.flow(network, facts.plan.batch, facts.plan.time_steps)),
             metrics=tuple(run.metrics()),
             samples=tuple(run.samples()),
         )
+
+    def look(self, corpus: str, config: CorpusConfig) -> CorpusView:
+        """What a text holds, before anything is trained on it."""
+        found = Corpus.load(corpus, config)
+        vocabulary = Vocabulary.build(found.text, config.min_count)
+        return CorpusView(
+            path=str(Path(corpus).resolve()),
+            name=found.name,
+            songs=len(found.songs),
+            characters=found.characters,
+            vocabulary=_entries(vocabulary),
+        )
+
+    def runs(self) -> list[RunSummary]:
+        """The runs on this machine, newest first; folders that are no whole run are left out."""
+        summaries = []
+        for path in all_runs():
+            try:
+                summaries.append(summary_of(Run.open(path)))
+            except LyricError:
+                continue
+        return summaries
 
     def generate(
         self, prompt: str, config: GenerationConfig, stream: Stream, *, record: bool
@@ -385,21 +409,21 @@ class _Text:
         if self._run is None or not self.writing.text:
             return
         config = self.writing.config
-        sample = {
-            "step": self._step,
-            "prompt": self.writing.prompt,
-            "text": self.writing.text,
-            "seed": self.writing.seed,
-            "temperature": config.temperature,
-            "top_k": config.top_k,
-            "top_p": config.top_p,
-        }
+        sampled = Sampled(
+            step=self._step,
+            prompt=self.writing.prompt,
+            text=self.writing.text,
+            seed=self.writing.seed,
+            temperature=config.temperature,
+            top_k=config.top_k,
+            top_p=config.top_p,
+        )
         try:
-            if sample not in self._run.samples():
-                self._run.add_sample(sample)
+            if asdict(sampled) not in self._run.samples():
+                self._run.add_sample(asdict(sampled))
         except OSError as error:
             self._tell(Warned(f"The sample could not be kept: {error.strerror or error}."))
-        self._tell(Sampled(**sample))
+        self._tell(sampled)
 
 
 class _Nowhere:
@@ -411,6 +435,11 @@ class _Nowhere:
     def started(self, seed: int, skipped: list[str]) -> None: ...
     def wrote(self, characters: list[Character]) -> None: ...
     def ended(self, error: LyricError | None) -> None: ...
+
+
+def _entries(vocabulary: Vocabulary) -> tuple[tuple[int, str, int], ...]:
+    pairs = zip(vocabulary.characters, vocabulary.counts, strict=True)
+    return tuple((index, character, count) for index, (character, count) in enumerate(pairs))
 
 
 def sentence(error: Exception) -> str:

@@ -132,7 +132,7 @@ def write(
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
             f"The checkpoint of step {progress.step:,} could not be saved in {folder}: "
-            f"{error.strerror or error}. Earlier checkpoints are untouched; make room and save again."
+            f"{error.strerror or error}. Earlier checkpoints are untouched: make room, save again."
         ) from error
     return target
 

@@ -11,6 +11,7 @@ run.lock            held by the process that trains it
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -30,8 +31,9 @@ from pydantic import Field
 from engine.config import Settings, TrainingConfig
 from engine.corpus.vocabulary import Ids, Vocabulary
 from engine.errors import CheckpointError, ConfigError, CorpusError, RunError, RunLockedError
+from engine.events import RunSummary
 from engine.training import checkpoint, durable
-from engine.training.checkpoint import Checkpoint
+from engine.training.checkpoint import Checkpoint, Progress
 from engine.training.plan import Plan
 
 SCHEMA = 1
@@ -181,7 +183,7 @@ class Run:
         """The ids (N,) of the `training` or the `held_out` text, checked against the vocabulary."""
         path = self.path / "data" / f"{which}.npy"
         try:
-            ids = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+            ids: Ids = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read: {error}.") from None
         expected = self.facts.corpus.training_characters
@@ -267,6 +269,28 @@ class Run:
     def add_sample(self, sample: dict[str, Any]) -> None:
         with self.samples_path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(sample, ensure_ascii=False) + "\n")
+
+
+def summary_of(run: Run) -> RunSummary:
+    """A run in a line; reads its newest manifest only."""
+    progress = Progress()
+    for path in reversed(checkpoint.listed(run.checkpoints)):
+        with contextlib.suppress(CheckpointError):
+            progress = checkpoint.read_manifest(path).progress
+            break
+    model = run.facts.config.model
+    return RunSummary(
+        path=run.path,
+        corpus_name=run.facts.corpus.name,
+        created=run.facts.created,
+        cell=model.cell,
+        hidden=model.hidden,
+        layers=model.layers,
+        step=progress.step,
+        total_steps=run.facts.plan.steps,
+        best_held_out_loss=progress.best_loss,
+        seconds=progress.seconds,
+    )
 
 
 def check_free(path: Path) -> None:

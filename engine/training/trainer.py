@@ -86,8 +86,8 @@ class Trainer:
         value, norm, rate = loss.item(), math.nan, self.learning_rate()
         applied = math.isfinite(value)
         if applied:
-            loss.backward()
-            # Pascanu et al. 2013: the whole gradient is scaled down to the norm, its direction kept.
+            loss.backward()  # type: ignore[no-untyped-call]
+            # Pascanu et al. 2013: scaled down to the norm, its direction kept.
             norm = nn.utils.clip_grad_norm_(
                 self.network.parameters(), self.config.clip_norm or math.inf, foreach=True
             ).item()

@@ -53,5 +53,6 @@ def draw(
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponentials: NDArray[np.float64] = np.exp(scores - scores.max())
-    return exponentials / exponentials.sum()
+    exponentials = np.exp(scores - scores.max())
+    normalised: NDArray[np.float64] = exponentials / exponentials.sum()
+    return normalised

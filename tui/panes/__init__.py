@@ -1,0 +1,1 @@
+"""One widget a file; a pane takes values, never the engine."""

@@ -1,0 +1,44 @@
+"""The keys that do something now, on as many lines as the screen allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.widgets import Static
+
+GAP = "  "
+
+
+class KeyBar(Static):
+    """Shows (key, word) pairs; the ones that do not fit are under F1."""
+
+    DEFAULT_CSS = """
+    KeyBar { height: auto; max-height: 2; width: 1fr; padding: 0 1; color: $text-muted; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", markup=False, id=id)
+        self._keys: tuple[tuple[str, str], ...] = ()
+
+    def show(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Replaces the pairs; nothing is painted when they are the same."""
+        if tuple(keys) != self._keys:
+            self._keys = tuple(keys)
+            self._lay_out()
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        lines: list[Content] = [Content()]
+        width = self.content_size.width
+        for key, word in self._keys:
+            pair = Content.assemble((key, "bold $text-accent"), " ", word)
+            used = lines[-1].cell_length
+            if used and used + cell_len(GAP) + pair.cell_length > width:
+                lines.append(pair)
+            else:
+                lines[-1] = pair if not used else Content.assemble(lines[-1], GAP, pair)
+        self.update(Content("\n").join(lines))

@@ -1,0 +1,666 @@
+"""The Studio: chart, generator and inspector of one run, and the keys that drive it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static
+
+from engine.config import GenerationConfig, TrainingConfig
+from engine.corpus import library
+from engine.errors import LyricError
+from engine.events import (
+    Checkpointed,
+    Evaluated,
+    Event,
+    Failed,
+    Finished,
+    RunState,
+    RunView,
+    Sampled,
+    StateChanged,
+    TrainingSnapshot,
+    Warned,
+)
+from engine.session import Engine, RunHandle, TextStream
+from engine.training.plan import PRESETS, preset
+from tui import display, keys
+from tui.keys import Situation
+from tui.panes.generator import Generator
+from tui.panes.inspector import FlowRow, Inspector, TensorRow
+from tui.panes.key_bar import KeyBar
+from tui.panes.live_line import LiveLine, Part
+from tui.panes.lyric_stream import StreamEntry
+from tui.panes.training_chart import TrainingChart
+from tui.screens.choose import Choice, Choose
+from tui.screens.form import Field, Form
+from tui.screens.help import Help
+
+LOOKS_PER_SECOND = 5  # how often the figures of now are read while training
+LOOKS_PER_LINE = 2  # the line of figures changes at every second look: eyes need no more
+CHARACTERS_PER_SECOND = 80  # the pace at which a text appears: quick reading
+SMALLEST = (40, 12)
+WIDE = 100  # columns from which chart, generator and inspector stand side by side
+
+
+class Studio(Screen[None]):
+    """One screen, one run. It asks the engine and shows what the engine says."""
+
+    CSS_PATH = "../styles/studio.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings(keys.STUDIO))
+    AUTO_FOCUS = None
+
+    def __init__(self, engine: Engine, corpus: str | None = None) -> None:
+        super().__init__()
+        self._engine = engine
+        self._asked_corpus = corpus
+        self._corpus: str | None = None
+        self._corpus_name = ""
+        self._view: RunView | None = None
+        self._run: RunHandle | None = None
+        self._text: TextStream | None = None
+        self._writing_own: set[tuple[int, str]] = set()
+        self._generation = GenerationConfig(length=400)
+        self._doing = "opening"
+        self._looks = 0
+        self._charted_step = -1
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield LiveLine(id="where")
+        yield LiveLine(id="figures")
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                yield TrainingChart("space trains; the loss appears here", id="chart")
+                yield Generator(id="generator")
+            yield Inspector(id="inspector")
+        yield KeyBar(id="keys")
+        yield Static("", id="too-small", markup=False)
+
+    def on_mount(self) -> None:
+        self._chart.border_title = "loss"
+        self._generator.border_title = "writing"
+        self.query_one(Inspector).border_title = "network"
+        self._show_settings()
+        self._show_now()
+        self._timer = self.set_interval(1 / LOOKS_PER_SECOND, self._look, pause=True)
+        # The first frame is on the screen before the engine is asked for anything.
+        self.call_after_refresh(self._start, self._begin())
+
+    # -- parts ------------------------------------------------------------------------------
+
+    @property
+    def _chart(self) -> TrainingChart:
+        return self.query_one(TrainingChart)
+
+    @property
+    def _generator(self) -> Generator:
+        return self.query_one(Generator)
+
+    @property
+    def _inspector(self) -> Inspector:
+        return self.query_one(Inspector)
+
+    @property
+    def situation(self) -> Situation:
+        """What can be done now."""
+        snapshot = self._engine.snapshot
+        return Situation(
+            busy=bool(self._doing),
+            training=self._run is not None,
+            paused=snapshot is not None and snapshot.state is RunState.PAUSED,
+            resumable=self._run is None and self._steps_left,
+            network=self._view is not None and not self._view.config.model.bidirectional,
+            writing=self._text is not None,
+        )
+
+    @property
+    def _steps_left(self) -> bool:
+        snapshot = self._engine.snapshot
+        return (
+            self._view is not None
+            and snapshot is not None
+            and snapshot.state is RunState.STOPPED
+            and snapshot.step < snapshot.total_steps
+        )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        for row in keys.STUDIO:
+            if row.name == action:
+                return row.when(self.situation)
+        return True
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs something beside the screen; what a person may meet becomes a notification."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except LyricError as error:
+                self._complain(str(error))
+            self._doing = ""
+            self._show_now()
+
+        self.run_worker(guarded(), exit_on_error=True)
+
+    def _complain(self, sentence: str) -> None:
+        self.notify(display.visible(sentence), severity="error", timeout=12, markup=False)
+
+    # -- opening ----------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """Opens the corpus that was asked for, else the newest run, else a shipped corpus."""
+        if self._asked_corpus is not None:
+            await self._open_corpus(self._asked_corpus)
+            return
+        for run in await self._engine.runs():
+            try:
+                await self._open_run(str(run.path))
+            except LyricError as error:
+                self._complain(str(error))
+                continue
+            return
+        await self._open_corpus(str(library.default(_locale()).path))
+
+    async def _open_corpus(self, path: str) -> None:
+        found = await self._engine.look(path)
+        self._corpus, self._corpus_name, self._view = found.path, found.name, None
+        self._chart.clear()
+        self._generator.stream.clear()
+        self._inspector.show_vocabulary(found.vocabulary, found.characters)
+        self._inspector.show_tensors(())
+        self._inspector.show_flow(())
+
+    async def _open_run(self, path: str) -> None:
+        self._show_run(await self._engine.open(path))
+
+    def _show_run(self, view: RunView) -> None:
+        self._view, self._corpus = view, view.corpus_path or None
+        self._corpus_name = view.corpus_name
+        self._load_chart(view)
+        self._generator.stream.load([_entry(sample) for sample in view.samples])
+        self._inspector.show_vocabulary(
+            view.vocabulary, sum(count for _, _, count in view.vocabulary)
+        )
+        self._inspector.show_tensors(
+            [
+                TensorRow(
+                    fact.name,
+                    fact.meaning,
+                    fact.symbolic_shape,
+                    _shape(fact.shape),
+                    fact.parameters,
+                    fact.bytes,
+                )
+                for fact in view.tensors
+            ]
+        )
+        self._inspector.show_flow(
+            [FlowRow(fact.name, fact.symbolic_shape, _shape(fact.shape)) for fact in view.flow]
+        )
+
+    def _load_chart(self, view: RunView) -> None:
+        training = [(p["step"], _number(p["loss"])) for p in view.metrics if "loss" in p]
+        held_out = [
+            (p["step"], _number(p["held_out_loss"])) for p in view.metrics if "held_out_loss" in p
+        ]
+        self._chart.load(training, held_out, view.total_steps)
+        self._charted_step = view.step
+
+    # -- training ---------------------------------------------------------------------------
+
+    async def action_train(self) -> None:
+        now = self.situation
+        if self._run is not None:
+            await (self._run.resume() if now.paused else self._run.pause())
+            self._show_now()
+        elif now.resumable:
+            self._prepare(self._go_on())
+        else:
+            self._prepare(self._train(preset("cpu")))
+
+    def _prepare(self, work: Coroutine[Any, Any, None]) -> None:
+        self._doing = "preparing"
+        self._show_now()
+        self._start(work)
+
+    async def _go_on(self) -> None:
+        assert self._view is not None
+        await self._follow(await self._engine.train(run=self._view.path, resume=True))
+
+    async def _train(self, config: TrainingConfig) -> None:
+        if self._corpus is None:
+            raise LyricError("There is no corpus yet: press c and choose one.")
+        self._chart.clear()
+        self._generator.stream.clear()
+        await self._follow(await self._engine.train(self._corpus, config))
+
+    async def _follow(self, handle: RunHandle) -> None:
+        self._run = handle
+        self._show_run(await self._engine.view())
+        if self._timer is not None:
+            self._timer.resume()
+        self.run_worker(self._hear(handle))
+
+    async def _hear(self, handle: RunHandle) -> None:
+        async for event in handle.events():
+            self._on_event(event)
+        if self._run is handle:
+            self._run = None
+        if self._timer is not None:
+            self._timer.pause()
+        self._show_now()
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Evaluated():
+                self._chart.add_held_out(event.step, event.loss)
+            case Sampled() if (event.seed, event.prompt) not in self._writing_own:
+                entry = _entry(
+                    {
+                        "step": event.step,
+                        "prompt": event.prompt,
+                        "text": event.text,
+                        "seed": event.seed,
+                        "temperature": event.temperature,
+                    }
+                )
+                stream = self._generator.stream
+                number = stream.begin(entry.header, entry.prompt)
+                stream.write(number, entry.text)
+                stream.end(number)
+            case Warned():
+                self.notify(
+                    display.visible(event.message), severity="warning", timeout=10, markup=False
+                )
+            case Failed():
+                self._complain(event.message)
+            case Finished() if event.reason != "stopped":
+                self.notify(display.visible(_ending(event)), timeout=12, markup=False)
+            case StateChanged() | Checkpointed():
+                self._show_now()
+            case _:
+                pass
+
+    def _look(self) -> None:
+        """Reads the figures of now."""
+        snapshot = self._engine.snapshot
+        if snapshot is None:
+            return
+        if snapshot.step < self._charted_step:  # training went back to an earlier checkpoint
+            self._charted_step = snapshot.step
+            self._start(self._reload_chart())
+        elif snapshot.step > self._charted_step and snapshot.loss is not None:
+            self._charted_step = snapshot.step
+            self._chart.add_training(snapshot.step, snapshot.loss)
+        self._looks += 1
+        if self._looks % LOOKS_PER_LINE == 0:
+            self._show_now()
+
+    async def _reload_chart(self) -> None:
+        self._load_chart(await self._engine.view())
+
+    async def action_stop(self) -> None:
+        if self._run is not None:
+            await self._run.stop()
+
+    async def action_save(self) -> None:
+        if self._run is not None:
+            await self._run.checkpoint()
+            snapshot = self._engine.snapshot
+            if snapshot is not None:
+                self.notify(f"Saved at step {snapshot.step:,}.", timeout=3, markup=False)
+
+    async def leave(self) -> None:
+        """Saves what trains; called before the app ends."""
+        if self._text is not None:
+            self._text.cancel()
+        if self._run is not None:
+            self._doing = "saving"
+            self._show_now()
+            await self._run.stop()
+
+    async def action_leave(self) -> None:
+        await self.app.action_quit()
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def action_generate(self) -> None:
+        if self._text is not None:
+            self._text.cancel()
+        elif self._view is not None:
+            self._start(self._write())
+
+    def on_generator_asked(self) -> None:
+        if not self.situation.network:
+            self._complain("There is no network to write with yet: space trains one.")
+            return
+        if self._text is not None:
+            self._text.cancel()
+        self._start(self._write())
+
+    async def _write(self) -> None:
+        """Streams one text at a reader's pace."""
+        text = self._engine.generate(self._generator.prompt, self._generation, record=True)
+        self._text = text
+        self._show_keys()
+        try:
+            await text.start()
+            assert text.seed is not None
+            self._writing_own.add((text.seed, text.prompt))
+            if text.skipped:
+                named = " ".join(display.character_name(c) for c in text.skipped)
+                self.notify(
+                    f"The songbook has no {named}: left out of the prompt.",
+                    severity="warning",
+                    markup=False,
+                )
+            snapshot = self._engine.snapshot
+            step = 0 if snapshot is None else snapshot.step
+            header = _header(step, self._generation.temperature, text.seed)
+            entry = self._generator.stream.begin(header, text.prompt)
+            async for character in text:
+                self._generator.stream.write(entry, character.text)
+                await asyncio.sleep(1 / CHARACTERS_PER_SECOND)
+                if text.cancelled:
+                    break
+            cut = len(text.text) < self._generation.length
+            self._generator.stream.end(entry, "ended" if cut else "")
+        finally:
+            if self._text is text:
+                self._text = None
+            self._show_keys()
+
+    def action_prompt(self) -> None:
+        self._generator.focus_prompt()
+
+    def action_settings(self) -> None:
+        now = self._generation
+        fields = [
+            Field("temperature", "temperature", f"{now.temperature:g}", "0: always the likeliest"),
+            Field("top_k", "top-k", str(now.top_k), "only the k likeliest; 0: off"),
+            Field("top_p", "top-p", f"{now.top_p:g}", "the likeliest up to p; 1: off"),
+            Field("seed", "seed", "" if now.seed is None else str(now.seed), "empty: a fresh one"),
+            Field("length", "length", str(now.length), "characters"),
+            Field("lines", "lines", str(now.lines), "0: until the length is reached"),
+        ]
+
+        def check(values: dict[str, str]) -> GenerationConfig:
+            return GenerationConfig(**{k: v or None for k, v in values.items()})
+
+        def accept(config: GenerationConfig | None) -> None:
+            if config is not None:
+                self._generation = config
+                self._show_settings()
+
+        self.app.push_screen(Form("How it writes", fields, check), accept)
+
+    def action_warmer(self) -> None:
+        self._change_temperature(0.05)
+
+    def action_cooler(self) -> None:
+        self._change_temperature(-0.05)
+
+    def _change_temperature(self, by: float) -> None:
+        temperature = min(max(round(self._generation.temperature + by, 2), 0.0), 5.0)
+        self._generation = self._generation.changed(temperature=temperature)
+        self._show_settings()
+
+    def _show_settings(self) -> None:
+        now = self._generation
+        parts = [f"temperature {now.temperature:.2f}"]
+        if now.top_k:
+            parts.append(f"top-k {now.top_k}")
+        if now.top_p < 1:
+            parts.append(f"top-p {now.top_p:g}")
+        if now.seed is not None:
+            parts.append(f"seed {now.seed}")
+        self._generator.border_subtitle = " · ".join(parts)
+
+    # -- choosing ---------------------------------------------------------------------------
+
+    def action_new_run(self) -> None:
+        now = preset("cpu")
+        fields = [
+            Field("preset", "preset", "cpu", " | ".join(PRESETS)),
+            Field("minutes", "minutes", "", "empty: the preset's budget"),
+            Field("cell", "cell", "", f"rnn | gru | lstm; empty: {now.model.cell}"),
+            Field("hidden", "hidden", "", f"units; empty: the preset's ({now.model.hidden})"),
+            Field("layers", "layers", "", "empty: the preset's"),
+            Field("seed", "seed", "0", ""),
+        ]
+
+        def accept(config: TrainingConfig | None) -> None:
+            if config is not None:
+                self._prepare(self._replace_run(config))
+
+        self.app.push_screen(Form("A new run", fields, _training_config), accept)
+
+    async def _replace_run(self, config: TrainingConfig) -> None:
+        if self._run is not None:
+            await self._run.stop()
+        await self._train(config)
+
+    def action_corpus(self) -> None:
+        choices = [
+            Choice(str(entry.path), entry.title, entry.description) for entry in library.shipped()
+        ]
+
+        def accept(path: str | None) -> None:
+            if path is not None:
+                self._open_later(self._switch_corpus(path))
+
+        self.app.push_screen(
+            Choose("What to learn from", choices, typed="or type the path of a file or folder"),
+            accept,
+        )
+
+    async def _switch_corpus(self, path: str) -> None:
+        resolved = str(library.resolve(path))
+        if self._run is not None:
+            await self._run.stop()
+        await self._open_corpus(resolved)
+
+    def action_runs(self) -> None:
+        self._start(self._choose_run())
+
+    async def _choose_run(self) -> None:
+        choices = [
+            Choice(
+                str(run.path),
+                run.path.name,
+                f"{run.cell.upper()} {run.hidden} · step {run.step:,} of {run.total_steps:,} · "
+                f"held-out {display.loss(run.best_held_out_loss)} · {run.created[:16]}",
+            )
+            for run in await self._engine.runs()
+        ]
+
+        def accept(path: str | None) -> None:
+            if path is not None:
+                self._open_later(self._switch_run(path))
+
+        self.app.push_screen(
+            Choose(
+                "Runs",
+                choices,
+                typed="or type the path of a run",
+                empty="There are no runs yet: space trains one.",
+            ),
+            accept,
+        )
+
+    async def _switch_run(self, path: str) -> None:
+        if self._run is not None:
+            await self._run.stop()
+        await self._open_run(path)
+
+    def _open_later(self, work: Coroutine[Any, Any, None]) -> None:
+        self._doing = "opening"
+        self._show_now()
+        self._start(work)
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def action_metric(self) -> None:
+        self._chart.next_metric()
+        self._name_chart()
+
+    def action_log_axis(self) -> None:
+        self._chart.toggle_log()
+        self._name_chart()
+
+    def _name_chart(self) -> None:
+        names = {"loss": "loss", "perplexity": "perplexity", "bits": "bits per character"}
+        title = names[self._chart.metric] + (", log" if self._chart.log_scale else "")
+        self._chart.border_title = title
+
+    def action_inspect(self) -> None:
+        """On a narrow screen the inspector takes the chart's place, page by page, and leaves."""
+        if not self.has_class("narrow"):
+            self._inspector.next_tab()
+        elif not self.has_class("inspecting"):
+            self.add_class("inspecting")
+        elif self._inspector.tab == Inspector.LAST_TAB:
+            self.remove_class("inspecting")
+            self._inspector.next_tab()
+        else:
+            self._inspector.next_tab()
+
+    def action_search(self) -> None:
+        self.add_class("inspecting")
+        self._inspector.search()
+
+    def action_zoom(self) -> None:
+        zoomed = [
+            name for name in ("chart", "generator", "inspector") if self.has_class(f"zoom-{name}")
+        ]
+        if zoomed:
+            self.remove_class(*(f"zoom-{name}" for name in zoomed))
+            return
+        widget: Widget | None = self.focused
+        while widget is not None and widget.id not in {"chart", "generator", "inspector"}:
+            widget = widget.parent if isinstance(widget.parent, Widget) else None
+        self.add_class(f"zoom-{widget.id if widget is not None else 'generator'}")
+
+    def action_help(self) -> None:
+        self.app.push_screen(Help())
+
+    # -- showing ----------------------------------------------------------------------------
+
+    def on_resize(self, event: events.Resize) -> None:
+        width, height = event.size
+        self.set_class(width < WIDE, "narrow")
+        too_small = width < SMALLEST[0] or height < SMALLEST[1]
+        self.set_class(too_small, "too-small")
+        if too_small:
+            self.query_one("#too-small", Static).update(
+                f"This terminal is {width} × {height}; lyricrnn needs {SMALLEST[0]} × "
+                f"{SMALLEST[1]}. Make it larger, or press q."
+            )
+        self._show_now()
+
+    def _show_now(self) -> None:
+        self.query_one("#where", LiveLine).show(self._where())
+        self.query_one("#figures", LiveLine).show(
+            figures(self._engine.snapshot if self._view else None, self._doing, self.size.width)
+        )
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        self.query_one(KeyBar).show(keys.bar(keys.STUDIO, self.situation))
+
+    def _where(self) -> list[Part]:
+        parts = [Part(" lyricrnn ", "bold"), Part(f" {self._corpus_name or 'no corpus yet'} ")]
+        if self._view is not None:
+            model = self._view.config.model
+            layers = f" × {model.layers}" if model.layers > 1 else ""
+            parts.append(Part(f"· {model.cell.upper()} {model.hidden}{layers} ", "dim"))
+            parts.append(Part(f"· {self._view.path.name}", "dim"))
+        return parts
+
+
+def figures(snapshot: TrainingSnapshot | None, doing: str, width: int) -> list[Part]:
+    """The line of now. Narrow screens get the short names."""
+    if snapshot is None:
+        return [Part(f" {doing or 'ready'}", "good" if not doing else "bold")]
+    state = doing or str(snapshot.state)
+    bad = snapshot.state in {RunState.DIVERGED, RunState.FAILED}
+    wide = width >= WIDE
+    total = display.count(snapshot.total_steps)
+    step = f"{display.count(snapshot.step)}/{total}"
+    perplexity = snapshot.perplexity
+    parts = [
+        Part(f" {state}", "bad" if bad else "good", 12),
+        Part("step ", "dim"),
+        Part(step, width=2 * len(total) + 3),
+    ]
+    if wide:
+        parts += [Part("epoch ", "dim"), Part(f"{snapshot.epoch:.1f}", width=7)]
+    parts += [
+        Part("loss ", "dim"),
+        Part(display.loss(snapshot.loss), "bold", 7),
+        Part("perplexity " if wide else "ppl ", "dim"),
+        Part(display.loss(perplexity), "bold", 8),
+    ]
+    if snapshot.characters_per_second is not None and not snapshot.state.ended:
+        parts += [
+            Part(display.rate(snapshot.characters_per_second), width=6),
+            Part("chars/s " if wide else "c/s ", "dim"),
+            Part(display.duration(snapshot.seconds_left), width=6),
+            Part("left", "dim"),
+        ]
+    elif snapshot.best_held_out_loss is not None:
+        parts += [Part("held-out ", "dim"), Part(display.loss(snapshot.best_held_out_loss), "bold")]
+    return parts
+
+
+def _locale() -> str:
+    """The language that this person's programs speak, as POSIX ranks the variables."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    return next((os.environ[name] for name in names if os.environ.get(name)), "")
+
+
+def _training_config(values: dict[str, str]) -> TrainingConfig:
+    """What the form of a new run says, as settings."""
+    config = preset(values["preset"])
+    model = config.model.changed(
+        **{name: values[name] or None for name in ("cell", "hidden", "layers")}
+    )
+    minutes = values["minutes"] or None
+    changed = config.changed(model=model, seed=values["seed"] or None)
+    return changed.with_budget(minutes=minutes)  # type: ignore[arg-type]
+
+
+def _entry(sample: dict[str, Any]) -> StreamEntry:
+    header = _header(sample.get("step", 0), sample.get("temperature", 0), sample.get("seed", 0))
+    return StreamEntry(header, str(sample.get("prompt", "")), str(sample.get("text", "")))
+
+
+def _header(step: int, temperature: float, seed: int) -> str:
+    return f"step {step:,} · temperature {temperature:.2f} · seed {seed}"
+
+
+def _ending(event: Finished) -> str:
+    held_out = ""
+    if event.held_out_loss is not None:
+        held_out = f" Held-out loss {display.loss(event.held_out_loss)}."
+    return f"Finished at step {event.step:,}: {event.reason}.{held_out}"
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(str(size) for size in shape)})"
