@@ -59,7 +59,7 @@ class Studio(Screen[None]):
 
     CSS_PATH = "../styles/studio.tcss"
     BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings(keys.STUDIO))
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
 
     def __init__(self, engine: Engine, corpus: str | None = None) -> None:
         super().__init__()
