@@ -128,7 +128,8 @@ class Finished:
 class RunView:
     """A run as it lies open: what a screen or a script wants to look into.
 
-    `vocabulary` holds (id, character, count); `metrics` and `samples` are the lines of the run's
+    `vocabulary` holds (id, character, count), `letters` what the letters of symbolic shapes stand
+    for here: (letter, meaning, size); `metrics` and `samples` are the lines of the run's
     logs.
     """
 
@@ -141,6 +142,7 @@ class RunView:
     vocabulary: tuple[tuple[int, str, int], ...]
     tensors: tuple[TensorFacts, ...]
     flow: tuple[FlowFacts, ...]
+    letters: tuple[tuple[str, str, int], ...]
     metrics: tuple[dict[str, Any], ...]
     samples: tuple[dict[str, Any], ...]
 

@@ -182,7 +182,6 @@ class Worker:
         loop, progress = self._loop, self._loop.progress
         self._publish(loop.snapshot(RunState.SAVING))
         self._tell_all(loop.save())
-        snapshot = loop.snapshot(RunState.STOPPED)
         held_out = progress.held_out_loss
         self._tell(StateChanged(RunState.STOPPED))
         self._tell(
@@ -193,7 +192,7 @@ class Worker:
                 held_out_loss=held_out,
                 perplexity=None if held_out is None else perplexity(held_out),
                 bits_per_character=None if held_out is None else bits_per_character(held_out),
-                characters_per_second=snapshot.characters_per_second or 0.0,
+                characters_per_second=loop.characters_per_second,
                 seconds=progress.seconds,
                 reason="stopped",
             )
@@ -260,6 +259,7 @@ class Worker:
         """The open run, for looking into."""
         run, network = self._opened()
         facts = run.facts
+        batch, time_steps = facts.plan.batch, facts.plan.time_steps
         return RunView(
             path=run.path,
             corpus_name=facts.corpus.name,
@@ -269,7 +269,11 @@ class Worker:
             total_steps=facts.plan.steps,
             vocabulary=_entries(run.vocabulary),
             tensors=tuple(trace.tensors(network)),
-            flow=tuple(trace.flow(network, facts.plan.batch, facts.plan.time_steps)),
+            flow=tuple(trace.flow(network, batch, time_steps)),
+            letters=tuple(
+                (letter, trace.LETTERS[letter], size)
+                for letter, size in trace.sizes(network, batch, time_steps).items()
+            ),
             metrics=tuple(run.metrics()),
             samples=tuple(run.samples()),
         )

@@ -106,27 +106,27 @@ def _describe(network: CharRNN, name: str) -> tuple[str, str]:
         case ["output", _]:
             return "bias of the logits", "(V)"
     _, index, field = name.split(".")
-    role, gates = _gates(network)
+    role, order, gates = _gates(network)
     meaning, symbolic = {
-        "input_rows": (f"input to {role}, one row for each character", f"(V, {gates})"),
-        "weight_ih": (f"input to {role}", f"({gates}, {'E' if index == '0' else width})"),
-        "weight_hh": (f"hidden state to {role}", f"({gates}, H)"),
-        "bias_ih": (f"bias of the input's share of {role}", f"({gates})"),
-        "bias_hh": (f"bias of the hidden state's share of {role}", f"({gates})"),
+        "input_rows": (f"input to {role}, one row for each character{order}", f"(V, {gates})"),
+        "weight_ih": (f"input to {role}{order}", f"({gates}, {'E' if index == '0' else width})"),
+        "weight_hh": (f"hidden state to {role}{order}", f"({gates}, H)"),
+        "bias_ih": (f"bias of input to {role}", f"({gates})"),
+        "bias_hh": (f"bias of hidden state to {role}", f"({gates})"),
     }[field.removesuffix("_reverse").removesuffix("_l0")]
     where = [f"layer {int(index) + 1}"] if config.layers > 1 else []
     if config.bidirectional:
-        where.append("backwards in time" if field.endswith("_reverse") else "forwards in time")
+        where.append("backwards" if field.endswith("_reverse") else "forwards")
     return (f"{', '.join(where)}: {meaning}" if where else meaning), symbolic
 
 
-def _gates(network: CharRNN) -> tuple[str, str]:
-    """What the stacked rows of a layer's weights compute, and their number as it is written."""
+def _gates(network: CharRNN) -> tuple[str, str, str]:
+    """What the rows of a layer's weights compute, in which order, and how many rows they are."""
     names = GATE_NAMES[network.config.cell]
     if len(names) == 1:
-        return "the next hidden state", "H"
+        return "the next hidden state", "", "H"
     number = {3: "three", 4: "four"}[len(names)]
-    return f"gates, all {number} stacked: {', '.join(names)}", f"{len(names)}H"
+    return "gates", f", all {number} stacked: {', '.join(names)}", f"{len(names)}H"
 
 
 # --- Shapes of a batch --------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def _watch(network: CharRNN, batch: int, time_steps: int) -> list[FlowFacts]:
         add(
             f"input rows{suffix}",
             "each id picks its row of input_rows" if one_hot else "each id picks its row",
-            f"(B, T, {_gates(network)[1]})" if one_hot else "(B, T, E)",
+            f"(B, T, {_gates(network)[-1]})" if one_hot else "(B, T, E)",
             tensor,
         )
     for index in range(len(watched.layers)):

@@ -62,7 +62,6 @@ class TrainingLoop:
         self._held_out = run.ids("held_out")
         self._evaluating: Iterator[Evaluation] | None = None
         self._evaluated: Evaluation | None = None
-        self._ending: tuple[RunState, str] | None = None
         self._saved: Progress | None = None
         self._save_tried = -1
         self._last: StepReport | None = None
@@ -113,12 +112,8 @@ class TrainingLoop:
         )
         if self._evaluating is not None:
             return self._evaluate_further()
-        if self._ending is not None:
-            return self._finish()
         if self._due(self.plan.evaluate_every, progress.evaluated_step) and len(self._held_out) > 1:
-            self._evaluating = evaluation.stateful(
-                self.trainer.network, self._held_out, lanes=evaluation.LANES
-            )
+            self._evaluating = evaluation.stateful(self.trainer.network, self._held_out)
             return self._enter(RunState.EVALUATING)
         if self._due(self.plan.checkpoint_every, self._save_tried):
             return self.save()
@@ -174,8 +169,7 @@ class TrainingLoop:
             self._evaluated = piece
             return []
         self._evaluating = None
-        if self._ending is not None or self._evaluated is None:
-            return []
+        assert self._evaluated is not None
         return self._judge(self._evaluated)
 
     def _judge(self, found: Evaluation) -> list[Happening]:
@@ -236,11 +230,9 @@ class TrainingLoop:
         """Writes a checkpoint of now, unless the newest one is just that. A failure is a warning:
         training goes on, and what was saved before is whole."""
         unchanged = {"seconds": 0.0}
-        if self._ending is not None or (
-            self._saved is not None
-            and self._saved.model_copy(update=unchanged)
-            == self.progress.model_copy(update=unchanged)
-        ):
+        if self._saved is not None and self._saved.model_copy(
+            update=unchanged
+        ) == self.progress.model_copy(update=unchanged):
             return []
         self._save_tried = self.progress.step
         try:
@@ -266,32 +258,26 @@ class TrainingLoop:
         return [Checkpointed(self.progress.step, path)]
 
     def _end(self, state: RunState, reason: str) -> list[Happening]:
-        """Saves, then measures the best weights once more, by the exact protocol."""
-        saved = self.save()
-        self._ending, self._evaluated = (state, reason), None
-        if self.progress.best_step is not None:
+        """Saves, and leaves the network with the best weights of the run."""
+        happened = self.save()
+        progress = self.progress
+        if progress.best_step is not None:
             best = self.run.best_checkpoint([])
             if best is not None:
                 self.trainer.network.load_state_dict(best.weights)
-                self._evaluating = evaluation.stateful(self.trainer.network, self._held_out)
-        return saved + self._enter(RunState.EVALUATING)
-
-    def _finish(self) -> list[Happening]:
-        assert self._ending is not None
-        state, reason = self._ending
-        held_out = self._evaluated
+        held_out = progress.best_loss
         finished = Finished(
             run=self.run.path,
-            step=self.progress.step,
-            loss=self.progress.loss,
-            held_out_loss=held_out.loss if held_out else None,
-            perplexity=held_out.perplexity if held_out else None,
-            bits_per_character=held_out.bits_per_character if held_out else None,
-            characters_per_second=self._sitting_speed() or 0.0,
-            seconds=self.progress.seconds,
+            step=progress.step,
+            loss=progress.loss,
+            held_out_loss=held_out,
+            perplexity=None if held_out is None else perplexity(held_out),
+            bits_per_character=None if held_out is None else bits_per_character(held_out),
+            characters_per_second=self.characters_per_second,
+            seconds=progress.seconds,
             reason=reason,
         )
-        return [*self._enter(state), finished]
+        return [*happened, *self._enter(state), finished]
 
     def set_learning_rate(self, rate: float) -> None:
         """From now on the schedule is scaled so that its rate of this step is the given one."""
@@ -300,10 +286,11 @@ class TrainingLoop:
 
     # -- what is told -----------------------------------------------------------------------
 
-    def _sitting_speed(self) -> float | None:
-        if not self._sitting_seconds:
-            return None
-        return self._sitting_steps * self.trainer.characters_per_step / self._sitting_seconds
+    @property
+    def characters_per_second(self) -> float:
+        """The speed of training in this sitting, evaluations not counted."""
+        characters = self._sitting_steps * self.trainer.characters_per_step
+        return characters / self._sitting_seconds if self._sitting_seconds else 0.0
 
     def snapshot(self, state: RunState | None = None) -> TrainingSnapshot:
         """The figures of now; `state` overrides the loop's own, as when it is paused."""

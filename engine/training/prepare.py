@@ -33,11 +33,10 @@ class Interrupted(LyricError):
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds that a step, an evaluation while training, and the closing one take here."""
+    """Seconds that a step and an evaluation take here."""
 
     step: float
     evaluation: float
-    closing: float
 
 
 def new_run(
@@ -85,7 +84,7 @@ def new_run(
         pace = measure(config, provisional, vocabulary.size, training, held_out, device, stopped)
         guess = plan_of(steps_of(config, provisional.batches_per_epoch, pace.step))
         per_step = pace.step + pace.evaluation / guess.evaluate_every
-        seconds = max(config.minutes * 60 - pace.closing - MEASURED_SECONDS, per_step)
+        seconds = max(config.minutes * 60 - MEASURED_SECONDS, per_step)
         steps = max(1, int(seconds / per_step))
     source = corpus.sources[0] if corpus.sources else None
     facts = RunFacts(
@@ -141,18 +140,19 @@ def measure(
         seconds.append(time.perf_counter() - before)
         if len(seconds) >= 4 and time.perf_counter() - began > MEASURED_SECONDS:
             break
-    lanes_seconds, closing_seconds = (
-        _evaluation_seconds(trainer, held_out, lanes) for lanes in (evaluation.LANES, 1)
-    )
     # The first steps also warm caches and kernels up.
-    return Pace(statistics.fmean(seconds[2:] or seconds), lanes_seconds, closing_seconds)
+    return Pace(statistics.median(seconds[2:] or seconds), _evaluation_seconds(trainer, held_out))
 
 
-def _evaluation_seconds(trainer: Trainer, held_out: Ids, lanes: int) -> float:
-    """The time of a whole evaluation, from that of one of its pieces."""
+def _evaluation_seconds(trainer: Trainer, held_out: Ids) -> float:
+    """The time of a whole evaluation, from that of its second piece; the first also warms up."""
     if len(held_out) < 2:
         return 0.0
-    pieces = evaluation.stateful(trainer.network, held_out, lanes=lanes)
-    before = time.perf_counter()
+    pieces = evaluation.stateful(trainer.network, held_out)
     first = next(pieces)
-    return (time.perf_counter() - before) * (len(held_out) - 1) / first.characters
+    before = time.perf_counter()
+    second = next(pieces, None)
+    if second is None:
+        return 0.0
+    characters = second.characters - first.characters
+    return (time.perf_counter() - before) * (len(held_out) - 1) / characters

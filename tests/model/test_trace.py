@@ -100,11 +100,11 @@ def test_parameters_in_words() -> None:
     lstm = told(ModelConfig(cell="lstm", layers=2, bidirectional=True))
     stacked = "gates, all four stacked: input, forget, cell, output"
     assert lstm["layers.0.weight_ih_l0"] == (
-        f"layer 1, forwards in time: input to {stacked}",
+        f"layer 1, forwards: input to {stacked}",
         "(4H, E)",
     )
     assert lstm["layers.1.weight_ih_l0_reverse"] == (
-        f"layer 2, backwards in time: input to {stacked}",
+        f"layer 2, backwards: input to {stacked}",
         "(4H, 2H)",
     )
     assert lstm["output.weight"] == (
@@ -114,7 +114,7 @@ def test_parameters_in_words() -> None:
 
     gru = told(ModelConfig(cell="gru", input="one-hot"))
     assert gru["layers.0.input_rows"] == (
-        "input to gates, all three stacked: reset, update, new, one row for each character",
+        "input to gates, one row for each character, all three stacked: reset, update, new",
         "(V, 3H)",
     )
     assert gru["layers.0.bias_hh"][1] == "(3H)"

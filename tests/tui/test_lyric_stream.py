@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len, get_character_cell_size
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.display import visible
@@ -362,6 +363,29 @@ async def test_what_is_written_before_there_is_a_screen_is_shown_when_there_is()
     app = StreamApp(pane)
     async with app.run_test(size=(40, 12)) as pilot:
         assert content_rows(await shown(pilot)) == ["▸ early", "bird" + CURSOR]
+
+
+async def test_what_arrives_behind_another_screen_or_while_hidden() -> None:
+    app = StreamApp(LyricStream())
+    async with app.run_test(size=(40, 12)) as pilot:
+        entry = app.pane.begin("s")
+        await shown(pilot)
+        await app.push_screen(Screen())
+        app.pane.write(entry, "behind")
+        app.pane.flush()
+        await pilot.pause()
+        await app.pop_screen()
+        assert content_rows(await shown(pilot)) == ["▸ s", "behind" + CURSOR]
+        app.pane.display = False
+        await pilot.pause()
+        app.pane.write(entry, ", hidden")
+        assert content_rows(await shown(pilot)) == []
+        app.pane.display = True
+        await pilot.pause()
+        assert content_rows(await shown(pilot)) == ["▸ s", "behind, hidden" + CURSOR]
+        app.theme = "textual-light"
+        app.pane.write(entry, "!")
+        assert content_rows(await shown(pilot)) == ["▸ s", "behind, hidden!" + CURSOR]
 
 
 class FlushCounter(LyricStream):

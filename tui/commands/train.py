@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,6 @@ from engine.events import (
     Finished,
     RunState,
     Sampled,
-    TrainingSnapshot,
     Warned,
 )
 from tui import display
@@ -121,21 +120,19 @@ def command(
     limit: Annotated[
         int | None, _number(_TEXT, "Only the first so many characters; 0: all.")
     ] = None,
-    min_count: Annotated[
-        int | None, _number(_TEXT, "Rarer characters become <unk>.")
-    ] = None,
+    min_count: Annotated[int | None, _number(_TEXT, "Rarer characters become <unk>.")] = None,
     batch: Annotated[int | None, _number(_LEARNING, "Sequences side by side.")] = None,
     time_steps: Annotated[int | None, _number(_LEARNING, "Characters in each sequence.")] = None,
     sampling: Annotated[
         str | None,
-        _choice(_LEARNING, "Batches that go on from one to the next, or not.", "adjacent", "random"),
+        _choice(
+            _LEARNING, "Batches that go on from one to the next, or not.", "adjacent", "random"
+        ),
     ] = None,
     optimizer: Annotated[
         str | None, _choice(_LEARNING, "The rule of updates.", "sgd", "adam", "adamw")
     ] = None,
-    learning_rate: Annotated[
-        float | None, _number(_LEARNING, "Its rate at the peak.", "R")
-    ] = None,
+    learning_rate: Annotated[float | None, _number(_LEARNING, "Its rate at the peak.", "R")] = None,
     clip_norm: Annotated[
         float | None, _number(_LEARNING, "Longest gradient; 0: no clipping.", "X")
     ] = None,
@@ -160,8 +157,9 @@ def command(
     nothing had happened. A flag that is left out keeps the preset's value.
     """
     # Flags and settings have the same names; None and False are flags that were not given.
-    given = {name: value or None if value is False else value
-             for name, value in context.params.items()}
+    given = {
+        name: value or None if value is False else value for name, value in context.params.items()
+    }
     given["input"] = given.pop("input_kind")
     return lambda: _train(given)
 
@@ -186,7 +184,9 @@ def configuration(given: Mapping[str, Any]) -> TrainingConfig:
     base = preset("cpu" if given["preset"] is None else given["preset"])
 
     def of(settings: Settings, *besides: str) -> dict[str, Any]:
-        return {name: given.get(name) for name in type(settings).model_fields if name not in besides}
+        return {
+            name: given.get(name) for name in type(settings).model_fields if name not in besides
+        }
 
     budgets = ("steps", "epochs", "minutes")
     changed = base.changed(
@@ -296,3 +296,115 @@ class _Session:
                         await self._follow()
         finally:
             self._timer.cancel()
+
+    async def _begin(self, engine: Engine) -> RunHandle:
+        if self._resume is not None:
+            return await engine.train(run=self._resume, resume=True, device=self._given["device"])
+        return await engine.train(self._corpus, self._config, run=self._given["run"])
+
+    def _started(self, handle: RunHandle) -> None:
+        self._handle = handle
+        self._watcher.line(f"The run is {handle.path}.", dim=True)
+        if self._json:
+            output.write_json({"event": "started", "run": handle.path})
+
+    async def _follow(self) -> None:
+        assert self._handle is not None
+        async for event in self._handle.events():
+            self._receive(event)
+
+    def _tick(self, engine: Engine, task: asyncio.Task[Any] | None) -> None:
+        """Shows the figures of now, again and again."""
+        loop = asyncio.get_running_loop()
+        try:
+            snapshot = engine.snapshot if self._handle else None
+            self._watcher.update(snapshot)
+            if self._json and snapshot and loop.time() - self._last_progress >= _PROGRESS_EVERY:
+                self._last_progress = loop.time()
+                output.write_json({"event": "progress", **asdict(snapshot)})
+        except Exception as error:
+            self._problem = error
+            assert task is not None
+            task.cancel()
+        else:
+            self._timer = loop.call_later(_TICK, self._tick, engine, task)
+
+    def _receive(self, event: Event) -> None:
+        match event:
+            case Evaluated():
+                measured = _measures(event.loss)
+                best = ", the best so far" if event.best else ""
+                self._watcher.line(
+                    f"step {display.count(event.step)}: held-out loss {display.loss(event.loss)}, "
+                    f"perplexity {display.loss(measured['perplexity'])}{best}"
+                )
+                self._put("evaluation", {**asdict(event), **measured})
+            case Sampled():
+                self._watcher.sample(event.step, event.text)
+                self._put("sample", asdict(event))
+            case Checkpointed():
+                self._put("checkpoint", asdict(event))
+            case Warned():
+                self._watcher.line(event.message, warning=True)
+                self._put("warning", asdict(event))
+            case Failed():
+                self._put("failed", {"message": event.message})
+                raise (
+                    event.error
+                    if isinstance(event.error, LyricError)
+                    else LyricError(event.message)
+                ) from event.error
+            case Finished():
+                self._finished = event
+            case _:
+                self._diverged = event.state is RunState.DIVERGED
+
+    def _put(self, name: str, values: Mapping[str, Any]) -> None:
+        if self._json:
+            output.write_json({"event": name, **values})
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def _say_end(self) -> None:
+        end, received = self._finished, self._signals.received
+        interrupted = f"interrupted by {received.name}" if received else None
+        if self._json:
+            figures = dict.fromkeys(field.name for field in fields(Finished)) | {"step": 0}
+            if end is not None:
+                figures |= asdict(end)
+            if interrupted:
+                figures["reason"] = interrupted
+            output.write_json({"event": "finished", **figures})
+        elif end is None:
+            output.tell(f"Training was {interrupted} before it began: there is no new run.")
+        else:
+            output.write("".join(f"{line}\n" for line in _told(end, interrupted or end.reason)))
+
+
+def _measures(loss: float) -> dict[str, float]:
+    from engine.training.metrics import bits_per_character, perplexity
+
+    return {"perplexity": perplexity(loss), "bits_per_character": bits_per_character(loss)}
+
+
+def _told(end: Finished, reason: str) -> list[str]:
+    """The end of a sitting in lines for a person: what came out, where it is, what to do now."""
+    from tui.commands.places import short_name
+
+    name = display.visible(short_name(end.run))
+    lines = [f"Training ended at step {display.count(end.step)}: {reason}."]
+    if end.held_out_loss is not None:
+        lines.append(
+            f"  held-out loss    {display.loss(end.held_out_loss)} nats a character: perplexity "
+            f"{display.loss(end.perplexity)}, {display.loss(end.bits_per_character)} bits"
+        )
+    if end.loss is not None:
+        lines.append(f"  training loss    {display.loss(end.loss)}")
+    speed = display.rate(end.characters_per_second)
+    return [
+        *lines,
+        f"  time             {display.duration(end.seconds)}, at {speed} characters a second",
+        f"  run              {display.visible(str(end.run))}",
+        f"  write with it    lyricrnn generate {name}",
+        f"  go on training   lyricrnn train --resume --run {name}",
+    ]

@@ -7,10 +7,10 @@ of any size opens at once; what is shown again unchanged writes nothing, and no 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -29,8 +29,13 @@ from tui.display import bytes_, character_name, content, count, fit, visible
 
 TABS = ("vocabulary", "tensors", "shapes")
 
+VocabularyRow = tuple[int, str, int]  # id, character, count
+LetterRow = tuple[str, str, int]  # a letter of symbolic shapes, its meaning, its size here
+
 Part = tuple[str, str]  # a text that is safe to show, and its component class
 Line = list[Part]
+
+_BRANCH = "├─▸ "  # before what leads aside in the diagram
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class FlowRow:
 class Entries:
     """A vocabulary's entries (id, character, count), and where to find one."""
 
-    def __init__(self, rows: Sequence[tuple[int, str, int]] = (), total: int = 0) -> None:
+    def __init__(self, rows: Sequence[VocabularyRow] = (), total: int = 0) -> None:
         self.rows = tuple(rows)
         self.total = total
         self.most = max((row[2] for row in self.rows), default=0)
@@ -115,7 +120,20 @@ def percent(part: int, whole: int) -> str:
 # ── Pages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Page(ScrollView, can_focus=False):
+class Layout(NamedTuple):
+    """A page's lines at some width; those of the body are made when they come into view."""
+
+    length: int
+    line: Callable[[int], Line]
+    head: Sequence[Line] = ()
+    foot: Sequence[Line] = ()
+
+    @classmethod
+    def of(cls, body: Sequence[Line], **fixed: Sequence[Line]) -> Layout:
+        return cls(len(body), body.__getitem__, **fixed)
+
+
+class InspectorPage(ScrollView, can_focus=False):
     """Lines that scroll between a head and a foot that stay; a sentence while there are none."""
 
     ALLOW_SELECT: ClassVar[bool] = False
@@ -128,7 +146,7 @@ class Page(ScrollView, can_focus=False):
         "inspector--bar",
     }
     DEFAULT_CSS = """
-    Page {
+    InspectorPage {
         width: 1fr;
         height: 1fr;
         overflow-x: hidden;
@@ -147,11 +165,9 @@ class Page(ScrollView, can_focus=False):
     def __init__(self, placeholder: str, id: str) -> None:
         super().__init__(id=id)
         self._placeholder = placeholder
-        self._head: list[Line] = []
-        self._body: Sequence[Line] = ()
-        self._foot: list[Line] = []
+        self._layout = Layout.of(())
 
-    # What a page is made of
+    # What a page has to say
 
     @property
     def is_empty(self) -> bool:
@@ -162,8 +178,8 @@ class Page(ScrollView, can_focus=False):
         """Drop all data."""
         raise NotImplementedError
 
-    def lay_out(self, width: int) -> None:
-        """Make head, body and foot for so many cells."""
+    def lay_out(self, width: int) -> Layout:
+        """The lines, each at most `width` cells wide."""
         raise NotImplementedError
 
     # What the inspector does with it
@@ -179,63 +195,60 @@ class Page(ScrollView, can_focus=False):
         width = self.scrollable_content_region.width
         if width < 1:
             return  # No room yet; the resize that gives it room updates.
-        if self.is_empty:
-            self._head, self._foot = [], []
-            wrapped = content(self._placeholder).wrap(width) if self._placeholder else []
-            above = max(0, (self.size.height - len(wrapped)) // 2)
-            texts = [fit(line.plain.strip(), width, align="center") for line in wrapped]
-            self._body = [[]] * above + [[(text, "dim")] for text in texts]
-        else:
-            self.lay_out(width)
-        self.virtual_size = Size(width, len(self._head) + len(self._body) + len(self._foot))
-        self.scroll_to(y=self.scroll_y)  # A shorter body may end above the view.
+        self._layout = self._sentence(width) if self.is_empty else self.lay_out(width)
+        lines = self._layout.length + len(self._layout.head) + len(self._layout.foot)
+        self.virtual_size = Size(width, lines)
+        self.scroll_to(y=self.scroll_y)  # Fewer lines may end above the view.
         self.refresh()
 
-    def scroll_by(self, lines: int) -> None:
-        self.scroll_to(y=self.scroll_y + lines)
+    def _sentence(self, width: int) -> Layout:
+        lines = content(self._placeholder).wrap(width) if self._placeholder else []
+        above = max(0, (self.size.height - len(lines)) // 2)
+        texts = [fit(line.plain.rstrip(), width, align="center") for line in lines]
+        return Layout.of([[]] * above + [[(text, "dim")] for text in texts])
 
     @property
-    def body_height(self) -> int:
-        """The lines of the body that are in view."""
-        return max(1, self.size.height - len(self._head) - len(self._foot))
+    def page_height(self) -> int:
+        """The lines between head and foot."""
+        return max(1, self.size.height - len(self._layout.head) - len(self._layout.foot))
 
     # Textual
 
     def on_resize(self, event: Resize) -> None:
         self.update()
 
-    def scroll_to(
-        self, x: float | None = None, y: float | None = None, *, animate: bool = True, **options: Any
-    ) -> None:
+    def scroll_to(self, x: float | None = None, y: float | None = None, **options: Any) -> None:
         # Never animated: a slow line would carry every frame.
-        super().scroll_to(x, y, animate=False, **options)
+        super().scroll_to(x, y, **{**options, "animate": False})
 
     def render_line(self, y: int) -> Strip:
-        width, height = self.size
-        below = y - max(height - len(self._foot), len(self._head))
-        index = y - len(self._head) + self.scroll_offset.y
-        if y < len(self._head):
-            line = self._head[y]
+        length, line, head, foot = self._layout
+        index = y - len(head) + self.scroll_offset.y
+        below = y - max(self.size.height - len(foot), len(head))
+        if y < len(head):
+            parts = head[y]
         elif below >= 0:
-            line = self._foot[below]
+            parts = foot[below]
         else:
-            line = self._body[index] if index < len(self._body) else []
+            parts = line(index) if index < length else []
         segments = [
             Segment(text, self.get_component_rich_style(f"inspector--{component}"))
-            for text, component in line
+            for text, component in parts
         ]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
 
-class VocabularyPage(Page):
+class VocabularyPage(InspectorPage):
     """A vocabulary as a table, or those of its entries that a query means."""
 
     def __init__(self, placeholder: str, id: str) -> None:
         super().__init__(placeholder, id)
         self._entries = Entries()
+        self._found: Sequence[int] = ()
         self._query = ""
+        self._id_cells = self._count_cells = self._bar_cells = 0
 
-    def show(self, rows: Sequence[tuple[int, str, int]], total: int) -> None:
+    def show(self, rows: Sequence[VocabularyRow], total: int) -> None:
         entries = Entries(rows, total)
         if (entries.rows, total) != (self._entries.rows, self._entries.total):
             self._entries = entries
@@ -255,61 +268,47 @@ class VocabularyPage(Page):
     def forget(self) -> None:
         self._entries = Entries()
 
-    def lay_out(self, width: int) -> None:
-        found = self._entries.find(self._query)
-        table = self._body = _Table(self._entries, found, width)
-        self._head = [table.head]
-        of_all = count(len(self._entries.rows))
-        foot = f"{of_all} entries · {count(self._entries.total)} characters"
-        if self._query:
-            foot = f"{count(len(found))} of {of_all} entries"
-            if not found:
-                self._body = [[(fit(f"No entry matches {self._query}", width), "text")]]
-        self._foot = [[(fit(foot, width), "dim")]]
-
-
-class _Table(Sequence[Line]):
-    """The lines of a vocabulary's table, each made when it is asked for."""
-
-    def __init__(self, entries: Entries, positions: Sequence[int], width: int) -> None:
-        self._entries, self._positions = entries, positions
-        largest = max((row[0] for row in entries.rows), default=0)
-        self._id_cells = max(4, len(str(largest)))
-        self._count_cells = max(5, len(count(entries.most)))
-        fixed = 10 + 2 + self._id_cells + 2 + self._count_cells + 2 + 7
-        self._bar_cells = max(0, width - fixed - 2)
-        self._width = width
-
-    @property
-    def head(self) -> Line:
-        row = self._columns("character", "id", "count", "share")
-        return [(fit("".join(text for text, _ in row), self._width), "head")]
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __getitem__(self, index: Any) -> Any:
-        number, character, occurrences = self._entries.rows[self._positions[index]]
-        row = self._columns(
-            character_name(character),
-            str(number),
-            count(occurrences),
-            percent(occurrences, self._entries.total),
+    def lay_out(self, width: int) -> Layout:
+        entries = self._entries
+        self._found = entries.find(self._query)
+        self._id_cells = max(4, len(str(max(row[0] for row in entries.rows))))
+        self._count_cells = max(6, len(count(entries.most)))
+        head = "".join(text for text, _ in self._columns("character", "id", "count", "share"))
+        self._bar_cells = max(0, width - cell_len(head) - 2)
+        size = f"{count(len(entries.rows))} entries"
+        if not self._query:
+            foot = f"{size}, {count(entries.total)} characters"
+        elif self._found:
+            foot = f"{count(len(self._found))} of {size}"
+        else:
+            foot = f"none of {size} is {self._query}"
+        return Layout(
+            len(self._found),
+            self._row,
+            head=[[(fit(head, width), "head")]],
+            foot=[[(fit(foot, width), "dim")]],
         )
-        if self._entries.most > 0:
-            row.append((f"  {bar(occurrences / self._entries.most, self._bar_cells)}", "bar"))
-        return row
+
+    def _row(self, index: int) -> Line:
+        number, character, occurrences = self._entries.rows[self._found[index]]
+        share = percent(occurrences, self._entries.total)
+        length = bar(occurrences / max(1, self._entries.most), self._bar_cells)
+        name = character_name(character)
+        return [
+            *self._columns(name, str(number), count(occurrences), share),
+            (f"  {length}", "bar"),
+        ]
 
     def _columns(self, character: str, number: str, occurrences: str, share: str) -> Line:
         return [
             (fit(character, 10), "name"),
-            (f"  {fit(number, self._id_cells, align='right')}", "dim"),
+            (f" {fit(number, self._id_cells, align='right')}", "dim"),
             (f"  {fit(occurrences, self._count_cells, align='right')}", "text"),
             (f"  {fit(share, 7, align='right')}", "dim"),
         ]
 
 
-class TensorsPage(Page):
+class TensorsPage(InspectorPage):
     """The parameters of a network."""
 
     def __init__(self, placeholder: str, id: str) -> None:
@@ -328,35 +327,28 @@ class TensorsPage(Page):
     def forget(self) -> None:
         self._rows = ()
 
-    def lay_out(self, width: int) -> None:
-        titles = _aligned([(row.name, row.symbolic_shape, row.shape) for row in self._rows], width)
+    def lay_out(self, width: int) -> Layout:
+        titles = _titles([(row.name, row.symbolic_shape, row.shape) for row in self._rows], width)
         body: list[Line] = []
         for row, title in zip(self._rows, titles, strict=True):
             body += title
-            size = f"{count(row.parameters)} · {bytes_(row.bytes)}"
-            *lines, last = [line.plain for line in content(row.meaning).wrap(max(1, width - 2))]
-            body += [[(f"  {line}", "dim")] for line in lines]
-            room = width - 2 - cell_len(last)
-            if room < len(size) + 2:
-                body.append([(f"  {last}", "dim")])
-                last, room = "", width - 2
-            body.append([(f"  {last}{fit(size, room, align='right')}", "dim")])
+            body += _left_and_right(row.meaning, _size(row.parameters, row.bytes), width)
         parameters = sum(row.parameters for row in self._rows)
-        total = bytes_(sum(row.bytes for row in self._rows))
-        self._body = body
-        left, right = f"{len(self._rows)} tensors", f"{count(parameters)} parameters · {total}"
-        self._foot = [[(f"{left}{fit(right, width - len(left), align='right')}", "name")]]
+        left = f"{count(len(self._rows))} tensors"
+        right = _size(parameters, sum(row.bytes for row in self._rows))
+        foot = f"{left}{fit(right, width - len(left), align='right')}"
+        return Layout.of(body, foot=[[(foot, "name")]])
 
 
-class ShapesPage(Page):
+class ShapesPage(InspectorPage):
     """What a batch becomes on its way from ids to loss, as a diagram from top to bottom."""
 
     def __init__(self, placeholder: str, id: str) -> None:
         super().__init__(placeholder, id)
         self._rows: tuple[FlowRow, ...] = ()
-        self._letters: tuple[tuple[str, str, int], ...] = ()
+        self._letters: tuple[LetterRow, ...] = ()
 
-    def show(self, rows: Sequence[FlowRow], letters: Sequence[tuple[str, str, int]]) -> None:
+    def show(self, rows: Sequence[FlowRow], letters: Sequence[LetterRow]) -> None:
         if (tuple(rows), tuple(letters)) != (self._rows, self._letters):
             self._rows, self._letters = tuple(rows), tuple(letters)
             self.update()
@@ -368,49 +360,67 @@ class ShapesPage(Page):
     def forget(self) -> None:
         self._rows = ()
 
-    def lay_out(self, width: int) -> None:
-        names = [f"├─▸ {row.name}" if row.branch else row.name for row in self._rows]
+    def lay_out(self, width: int) -> Layout:
+        names = [_BRANCH * row.branch + row.name for row in self._rows]
         shapes = [(row.symbolic_shape, row.shape) for row in self._rows]
-        titles = _aligned(
-            [(name, *shape) for name, shape in zip(names, shapes, strict=True)], width
-        )
+        titles = _titles([(n, *s) for n, s in zip(names, shapes, strict=True)], width)
         body: list[Line] = []
-        for index, (row, title) in enumerate(zip(self._rows, titles, strict=True)):
-            if index and not row.branch:
+        for row, title in zip(self._rows, titles, strict=True):
+            if row.branch:
+                name = title[0].pop(0)[0]
+                title[0][:0] = [(_BRANCH, "dim"), (name.removeprefix(_BRANCH), "name")]
+            elif row.operation:
                 body.append([(fit(f"↓ {row.operation}", width), "dim")])
             body += title
-        self._body = [*body, [], *_legend(self._letters, width)] if self._letters else body
+        if self._letters:
+            body += [[], *_legend(self._letters, width)]
+        return Layout.of(body)
 
 
-def _aligned(rows: Sequence[tuple[str, str, str]], width: int) -> list[list[Line]]:
-    """Names, symbolic and actual shapes in three columns; where that is too wide, the shapes on a
-    line below."""
+def _titles(rows: Sequence[tuple[str, str, str]], width: int) -> list[list[Line]]:
+    """Name, symbolic and actual shape in three columns; where that is too wide, the shapes stand
+    on a line of their own."""
     names, symbols, shapes = (
-        max((cell_len(visible(row[column])) for row in rows), default=0) for column in range(3)
+        max(cell_len(visible(row[column])) for row in rows) for column in range(3)
     )
-    spare = width - names - symbols - shapes
-    lines: list[list[Line]] = []
+    titles: list[list[Line]] = []
     for name, symbolic, shape in rows:
         symbol_part = (fit(symbolic, symbols), "symbol")
         shape_part = (f"  {fit(shape, shapes, align='right')}", "text")
-        if spare >= 4:
-            lines.append([[(fit(name, width - symbols - shapes - 2), "name"), symbol_part, shape_part]])
+        if names + 2 + symbols + 2 + shapes <= width:
+            name_part = (fit(name, width - symbols - 2 - shapes), "name")
+            titles.append([[name_part, symbol_part, shape_part]])
         else:
-            lines.append([[(fit(name, width), "name")], [("  ", "text"), symbol_part, shape_part]])
-    return lines
+            name_part = (fit(name, width), "name")
+            titles.append([[name_part], [("  ", "text"), symbol_part, shape_part]])
+    return titles
 
 
-def _legend(letters: Sequence[tuple[str, str, int]], width: int) -> list[Line]:
+def _size(parameters: int, size: int) -> str:
+    return f"{count(parameters)} {fit(bytes_(size), 9, align='right')}"
+
+
+def _left_and_right(left: str, right: str, width: int) -> list[Line]:
+    """A text of as many lines as it needs, and a short one at the right end of the last."""
+    lines = [f"  {line.plain.rstrip()}" for line in content(left).wrap(max(1, width - 2))]
+    if width - cell_len(lines[-1]) < cell_len(right) + 2:
+        lines.append("")
+    lines[-1] += fit(right, width - cell_len(lines[-1]), align="right")
+    return [[(line, "dim")] for line in lines]
+
+
+def _legend(letters: Sequence[LetterRow], width: int) -> list[Line]:
     """What the letters stand for, in as many columns as fit."""
-    digits = max(len(count(size)) for _, _, size in letters)
     words = max(cell_len(visible(word)) for _, word, _ in letters)
-    columns = max(1, min(len(letters), (width + 3) // (4 + words + 2 + digits + 3)))
+    digits = max(len(count(size)) for _, _, size in letters)
+    gap = 4
+    columns = max(1, (width + gap) // (2 + words + 2 + digits + gap))
     lines: list[Line] = []
     for start in range(0, len(letters), columns):
         line: Line = []
         for letter, word, size in letters[start : start + columns]:
-            line.append((f"{fit(letter, 2)}", "symbol"))
-            line.append((f"{fit(word, words)}  {count(size):>{digits}}     ", "dim"))
+            line.append((fit(letter, 2), "symbol"))
+            line.append((f"{fit(word, words)}  {count(size):>{digits}}{' ' * gap}", "dim"))
         lines.append(line)
     return lines
 
@@ -436,15 +446,15 @@ class Inspector(Widget, can_focus=True):
         width: 1fr;
         height: 1fr;
         layout: vertical;
-        & .inspector--tabs { height: 1; }
+        & .inspector--tabs { height: 1; background: $surface; }
         & .inspector--tab { width: auto; margin-right: 2; color: $text-muted; }
         & .inspector--tab.-active { color: $foreground; text-style: bold underline; }
         & .inspector--search { height: 1; display: none; }
         & .inspector--search.-open { display: block; }
         & .inspector--search Static { width: 2; color: $text-accent; text-style: bold; }
         & .inspector--search SearchInput { width: 1fr; }
-        & Page { display: none; }
-        & Page.-active { display: block; }
+        & InspectorPage { display: none; }
+        & InspectorPage.-active { display: block; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -452,10 +462,164 @@ class Inspector(Widget, can_focus=True):
         Binding("escape", "end_search", "End search"),
         Binding("right", "next_tab", "Next tab", show=False),
         Binding("left", "previous_tab", "Previous tab", show=False),
-        Binding("up", "scroll(-1)", "Up", show=False),
-        Binding("down", "scroll(1)", "Down", show=False),
-        Binding("pageup", "scroll_page(-1)", "Page up", show=False),
-        Binding("pagedown", "scroll_page(1)", "Page down", show=False),
-        Binding("home", "top", "First", show=False),
-        Binding("end", "bottom", "Last", show=False),
+        Binding("up", "scroll_up", "Scroll Up", show=False),
+        Binding("down", "scroll_down", "Scroll Down", show=False),
+        Binding("pageup", "page_up", "Page Up", show=False),
+        Binding("pagedown", "page_down", "Page Down", show=False),
+        Binding("home", "scroll_home", "Scroll Home", show=False),
+        Binding("end", "scroll_end", "Scroll End", show=False),
     ]
+
+    def __init__(
+        self,
+        placeholder: str = "",
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._tab = TABS[0]
+        self._tabs = {
+            tab: Static(tab, id=f"inspector-tab-{tab}", classes="inspector--tab", markup=False)
+            for tab in TABS
+        }
+        self._vocabulary = VocabularyPage(placeholder, "inspector-vocabulary")
+        self._tensors = TensorsPage(placeholder, "inspector-tensors")
+        self._shapes = ShapesPage(placeholder, "inspector-shapes")
+        self._pages: dict[str, InspectorPage] = dict(
+            zip(TABS, (self._vocabulary, self._tensors, self._shapes), strict=True)
+        )
+        self._input = SearchInput(
+            placeholder="a character, an id, or U+4E2D", compact=True, select_on_focus=False
+        )
+        self._input.cursor_blink = False
+        self._search = Horizontal(
+            Static("/", markup=False), self._input, classes="inspector--search"
+        )
+        self._searching = False
+        self.show_tab(self._tab)
+
+    def compose(self) -> ComposeResult:
+        yield Horizontal(*self._tabs.values(), classes="inspector--tabs")
+        yield self._search
+        yield from self._pages.values()
+
+    # What it takes
+
+    def show_vocabulary(self, rows: Sequence[VocabularyRow], total: int) -> None:
+        """Show (id, character, count) in this order; shares are of `total` characters."""
+        self._vocabulary.show(rows, total)
+
+    def show_tensors(self, rows: Sequence[TensorRow]) -> None:
+        """Show the network's parameters."""
+        self._tensors.show(rows)
+
+    def show_flow(self, rows: Sequence[FlowRow], letters: Sequence[LetterRow] = ()) -> None:
+        """Show what a batch becomes from row to row, and below it what the letters of the
+        symbolic shapes stand for: (letter, meaning, size)."""
+        self._shapes.show(rows, letters)
+
+    def clear(self, placeholder: str) -> None:
+        """Forget everything; each tab says this sentence until it has something to show."""
+        self.end_search()
+        for page in self._pages.values():
+            page.clear(placeholder)
+
+    @property
+    def tab(self) -> str:
+        """The tab that is shown, one of `TABS`."""
+        return self._tab
+
+    def show_tab(self, name: str) -> None:
+        """Bring a tab to the front. ValueError for a name that is not in `TABS`."""
+        if name not in TABS:
+            raise ValueError(f"no tab is called {name!r}; there are {', '.join(TABS)}")
+        self._tab = name
+        if self._input.has_focus:
+            self.focus()
+        for tab in TABS:
+            self._tabs[tab].set_class(tab == name, "-active")
+            self._pages[tab].set_class(tab == name, "-active")
+        self._search.set_class(self._searching and name == "vocabulary", "-open")
+
+    def next_tab(self) -> None:
+        """Bring the next tab to the front; after the last comes the first."""
+        self._turn(1)
+
+    def previous_tab(self) -> None:
+        """Bring the tab before this one to the front."""
+        self._turn(-1)
+
+    def search(self) -> None:
+        """Open the search in the vocabulary, or go back to it."""
+        if self._vocabulary.is_empty:
+            return
+        self._searching = True
+        self.show_tab("vocabulary")
+        self._input.focus()
+
+    def end_search(self) -> None:
+        """Close the search and show the whole vocabulary again."""
+        self._searching = False
+        self._input.value = ""
+        self._vocabulary.find("")
+        self.show_tab(self._tab)
+
+    # Inside
+
+    @property
+    def _page(self) -> InspectorPage:
+        return self._pages[self._tab]
+
+    def _turn(self, by: int) -> None:
+        self.show_tab(TABS[(TABS.index(self._tab) + by) % len(TABS)])
+
+    @on(Input.Changed)
+    def _find(self, event: Input.Changed) -> None:
+        event.stop()
+        self._vocabulary.find(event.value)
+
+    @on(Input.Submitted)
+    def _leave_input(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.focus()
+
+    @on(Click, ".inspector--tab")
+    def _choose(self, event: Click) -> None:
+        self.show_tab(next(name for name, tab in self._tabs.items() if tab is event.widget))
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._searching if action == "end_search" else True
+
+    def action_search(self) -> None:
+        self.search()
+
+    def action_end_search(self) -> None:
+        self.end_search()
+
+    def action_next_tab(self) -> None:
+        self.next_tab()
+
+    def action_previous_tab(self) -> None:
+        self.previous_tab()
+
+    def action_scroll_up(self) -> None:
+        self._page.scroll_to(y=self._page.scroll_y - 1)
+
+    def action_scroll_down(self) -> None:
+        self._page.scroll_to(y=self._page.scroll_y + 1)
+
+    def action_page_up(self) -> None:
+        self._page.scroll_to(y=self._page.scroll_y - self._page.page_height)
+
+    def action_page_down(self) -> None:
+        self._page.scroll_to(y=self._page.scroll_y + self._page.page_height)
+
+    def action_scroll_home(self) -> None:
+        self._page.scroll_to(y=0)
+
+    def action_scroll_end(self) -> None:
+        self._page.scroll_to(y=self._page.max_scroll_y)

@@ -199,14 +199,6 @@ class _Entry:
         return next((i for i, end in enumerate(ends) if end > character), self.height - 1)
 
 
-class _Place(NamedTuple):
-    """Where the view begins, in terms that outlive a change of the rows above it."""
-
-    entry: _Entry
-    row: int
-    character: int
-
-
 class LyricStream(ScrollView):
     """The texts that a model wrote, the newest last, growing while it writes.
 
@@ -327,19 +319,29 @@ class LyricStream(ScrollView):
         width = self.scrollable_content_region.width - 1
         if width < 1:
             return  # No room yet; the resize that gives it room flushes.
-        place = None if self._following else self._place()
         is_rewrapped = width != self._width
         self._width = width
-        for entry in self._entries.values() if is_rewrapped else self._waiting:
-            entry.update(width)
+        # A reader's place is a row of an entry, whatever grows or goes above it; where the rows
+        # themselves change it is the text that the row begins with.
+        entry, row = (None, 0) if self._following else self._entry_at(self.scroll_offset.y)
+        character = entry.characters_before(row) if entry and is_rewrapped else 0
+        for changed in self._entries.values() if is_rewrapped else self._waiting:
+            changed.update(width)
         self._waiting.clear()
         self._shown = list(self._entries.values())
-        gaps = (entry.height + (index > 0) for index, entry in enumerate(self._shown))
-        *self._tops, height = accumulate(gaps, initial=0)
+        heights = (shown.height + (index > 0) for index, shown in enumerate(self._shown))
+        *self._tops, height = accumulate(heights, initial=0)
         if not self._shown:
             self._empty_rows = _rows("note", "", self._placeholder, width)
             height = len(self._empty_rows)
-        top = height if place is None else self._find(place, is_rewrapped)
+        if self._following:
+            top = height
+        elif entry in self._shown:
+            row = entry.row_at_character(character) if is_rewrapped else row
+            number = self._shown.index(entry)
+            top = self._tops[number] + (number > 0) + row
+        else:
+            top = 0
         self._settle(height, top)
 
     # How it behaves
@@ -455,25 +457,15 @@ class LyricStream(ScrollView):
             self.refresh(*regions)
 
     def _row(self, index: int) -> Row:
-        if not self._shown:
+        entry, index = self._entry_at(index)
+        if entry is None:
             return self._empty_rows[index] if index < len(self._empty_rows) else _BLANK
-        number = bisect_right(self._tops, index) - 1
-        index -= self._tops[number] + (number > 0)  # A blank row divides the entries.
-        entry = self._shown[number]
         return entry.row(index) if 0 <= index < entry.height else _BLANK
 
-    def _place(self) -> _Place | None:
+    def _entry_at(self, index: int) -> tuple[_Entry | None, int]:
+        """The entry that a row of the whole belongs to, and which of its rows that is: -1 is the
+        blank row above it."""
         if not self._shown:
-            return None
-        top = self.scroll_offset.y
-        number = bisect_right(self._tops, top) - 1
-        row = top - self._tops[number] - (number > 0)
-        entry = self._shown[number]
-        return _Place(entry, row, entry.characters_before(row))
-
-    def _find(self, place: _Place, is_rewrapped: bool) -> int:
-        if place.entry not in self._shown:
-            return 0
-        number = self._shown.index(place.entry)
-        row = place.entry.row_at_character(place.character) if is_rewrapped else place.row
-        return self._tops[number] + (number > 0) + row
+            return None, index
+        number = bisect_right(self._tops, index) - 1
+        return self._shown[number], index - self._tops[number] - (number > 0)

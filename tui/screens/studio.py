@@ -38,7 +38,7 @@ from engine.training.plan import PRESETS, preset
 from tui import display, keys
 from tui.keys import Situation
 from tui.panes.generator import Generator
-from tui.panes.inspector import FlowRow, Inspector, TensorRow
+from tui.panes.inspector import TABS, FlowRow, Inspector, TensorRow
 from tui.panes.key_bar import KeyBar
 from tui.panes.live_line import LiveLine, Part
 from tui.panes.lyric_stream import StreamEntry
@@ -178,9 +178,8 @@ class Studio(Screen[None]):
         self._corpus, self._corpus_name, self._view = found.path, found.name, None
         self._chart.clear()
         self._generator.stream.clear()
+        self._inspector.clear("a network is here once training begins: space")
         self._inspector.show_vocabulary(found.vocabulary, found.characters)
-        self._inspector.show_tensors(())
-        self._inspector.show_flow(())
 
     async def _open_run(self, path: str) -> None:
         self._show_run(await self._engine.open(path))
@@ -207,7 +206,17 @@ class Studio(Screen[None]):
             ]
         )
         self._inspector.show_flow(
-            [FlowRow(fact.name, fact.symbolic_shape, _shape(fact.shape)) for fact in view.flow]
+            [
+                FlowRow(
+                    fact.name,
+                    fact.operation,
+                    fact.symbolic_shape,
+                    _shape(fact.shape),
+                    fact.branch,
+                )
+                for fact in view.flow
+            ],
+            view.letters,
         )
 
     def _load_chart(self, view: RunView) -> None:
@@ -531,7 +540,7 @@ class Studio(Screen[None]):
             self._inspector.next_tab()
         elif not self.has_class("inspecting"):
             self.add_class("inspecting")
-        elif self._inspector.tab == Inspector.LAST_TAB:
+        elif self._inspector.tab == TABS[-1]:
             self.remove_class("inspecting")
             self._inspector.next_tab()
         else:
