@@ -100,15 +100,15 @@ def _describe(network: CharRNN, name: str) -> tuple[str, str]:
     width = "2H" if config.bidirectional else "H"  # of a layer's output
     match name.split("."):
         case ["embedding", _]:
-            return "embedding: one row of features for each character", "(V, E)"
+            return "one row of features a character", "(V, E)"
         case ["output", "weight"]:
-            return "hidden state to logits, one row for each character", f"(V, {width})"
+            return "hidden state to logits, one row a character", f"(V, {width})"
         case ["output", _]:
             return "bias of the logits", "(V)"
     _, index, field = name.split(".")
     role, order, gates = _gates(network)
     meaning, symbolic = {
-        "input_rows": (f"input to {role}, one row for each character{order}", f"(V, {gates})"),
+        "input_rows": (f"input to {role}, one row a character{order}", f"(V, {gates})"),
         "weight_ih": (f"input to {role}{order}", f"({gates}, {'E' if index == '0' else width})"),
         "weight_hh": (f"hidden state to {role}{order}", f"({gates}, H)"),
         "bias_ih": (f"bias of input to {role}", f"({gates})"),
@@ -209,7 +209,7 @@ def _watch(network: CharRNN, batch: int, time_steps: int) -> list[FlowFacts]:
     for index in range(len(watched.layers)):
         operation = f"{cell}, character by character"
         add(f"layer {index + 1} output", operation, "(B, T, D·H)", outputs[f"layers.{index}"])
-    for name, part in zip(("final hidden state", "final cell state"), state, strict=False):
+    for name, part in zip(("final state h", "final state c"), state, strict=False):
         add(name, "the last step of each layer", "(L·D, B, H)", part, branch=True)
     add("logits", "output weights", "(B, T, V)", logits)
     add("probabilities", "softmax", "(B, T, V)", probabilities)

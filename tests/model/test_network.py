@@ -130,9 +130,10 @@ def test_a_one_hot_layer_is_torch_on_vectors_of_zeros_and_a_one(
     reference = TORCH[cell](V, H, batch_first=True, bidirectional=bidirectional)
     renamed = {}
     for name, value in layer.state_dict().items():
-        kind, _, reverse = name.partition("_reverse")
-        full = f"{kind.replace('input_rows', 'weight_ih')}_l0{'_reverse' if _ else ''}{reverse}"
-        renamed[full] = value.T.contiguous() if kind == "input_rows" else value
+        kind, reverse, _ = name.partition("_reverse")
+        if kind == "input_rows":
+            kind, value = "weight_ih", value.T.contiguous()
+        renamed[f"{kind}_l0{reverse}"] = value
     reference.load_state_dict(renamed)
     ids, state = characters(), random_state(mine)
 
@@ -237,7 +238,7 @@ def test_a_network_that_was_never_moved_uses_its_own_generator_too() -> None:
     assert torch.equal(run(1), run(2))
 
 
-def test_dropout_is_off_in_evaluation_and_needs_a_probability() -> None:
+def test_dropout_is_off_in_evaluation_and_at_probability_zero() -> None:
     dropping, plain = network(dropout=0.5, layers=2), network(layers=2)
     assert torch.equal(dropping.eval()(characters())[0], plain.train()(characters())[0])
     assert not torch.equal(dropping.train()(characters())[0], plain(characters())[0])

@@ -108,13 +108,13 @@ def test_parameters_in_words() -> None:
         "(4H, 2H)",
     )
     assert lstm["output.weight"] == (
-        "hidden state to logits, one row for each character",
+        "hidden state to logits, one row a character",
         "(V, 2H)",
     )
 
     gru = told(ModelConfig(cell="gru", input="one-hot"))
     assert gru["layers.0.input_rows"] == (
-        "input to gates, one row for each character, all three stacked: reset, update, new",
+        "input to gates, one row a character, all three stacked: reset, update, new",
         "(V, 3H)",
     )
     assert gru["layers.0.bias_hh"][1] == "(3H)"
@@ -122,7 +122,7 @@ def test_parameters_in_words() -> None:
 
     rnn = told(ModelConfig(cell="rnn"))
     assert rnn["embedding.weight"] == (
-        "embedding: one row of features for each character",
+        "one row of features a character",
         "(V, E)",
     )
     assert rnn["layers.0.weight_hh_l0"] == ("hidden state to the next hidden state", "(H, H)")

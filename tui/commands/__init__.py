@@ -14,8 +14,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -57,7 +56,13 @@ def _show_version(asked: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Shows the version.", callback=_show_version, is_eager=True),
+        typer.Option(
+            "--version",
+            help="Shows the version.",
+            metavar="",
+            callback=_show_version,
+            is_eager=True,
+        ),
     ] = False,
 ) -> None:
     pass
@@ -68,12 +73,10 @@ def run_commands(arguments: list[str]) -> int:
     output.prepare()
     try:
         status = _run(arguments)
-        output.write("")
+        output.write("")  # What typer wrote may still fail to leave.
     except output.OutputClosed:
-        output.abandon_stdout()
         return 128 + _SIGPIPE
     except LyricError as error:
-        output.abandon_stdout()
         return _fail(error, str(error), error.exit_status)
     return status
 
@@ -86,16 +89,20 @@ def _run(arguments: list[str]) -> int:
             args=arguments, prog_name="lyricrnn", standalone_mode=False
         )
         return work() or 0 if callable(work) else work or 0
+    except (output.OutputClosed, LyricError):
+        raise
+    except SystemExit:  # typer's help found nobody to read it
+        output.abandon_stdout()
+        raise output.OutputClosed from None
     except typer.TyperException as error:
         return _refuse_use(error)
     except (KeyboardInterrupt, typer.Abort):
         with contextlib.suppress(OSError):
             print(file=sys.stderr)
         return 128 + signal.SIGINT
-    except LyricError as error:
-        return _fail(error, str(error), error.exit_status)
-    except output.OutputClosed:
-        raise
+    except OSError as error:
+        output.abandon_stdout()
+        return _fail(error, f"The system refused: {error}.", 1)
     except Exception as error:
         told = f"This should not have happened: {type(error).__name__}: {error}."
         hint = "" if _debugging() else " LYRICRNN_DEBUG=1 shows where."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -52,7 +53,7 @@ def _averaged(values: Sequence[float], most: int) -> list[float]:
         return list(values)
     bounds = [index * len(values) // most for index in range(most + 1)]
     means = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         finite = [value for value in values[start:end] if math.isfinite(value)]
         means.append(sum(finite) / len(finite) if finite else math.nan)
     return means

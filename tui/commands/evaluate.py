@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from engine.errors import ConfigError, CorpusError
 from tui import display
-from tui.commands import output
+from tui.commands import options, output
+from tui.commands.options import choice, value
 
 if TYPE_CHECKING:
     from engine.corpus.vocabulary import Ids
@@ -20,24 +19,21 @@ _WINDOW = 256
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="A run's folder, its name, or latest.")],
+    run: options.Run,
     corpus: Annotated[
-        str | None,
-        typer.Option(help="The text; the run's own held-out text if left out.", metavar="F"),
+        str | None, value("The text; left out, the run's own held-out text.", "CORPUS")
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(
-            help="Carries the state over the whole text, or starts cold in every window.",
-            metavar=f"{_STATEFUL}|{_WINDOWS}",
-            autocompletion=lambda: [_STATEFUL, _WINDOWS],
+        choice(
+            "Carries the state over the whole text, or starts cold in every window.",
+            f"{_STATEFUL}|{_WINDOWS}",
         ),
     ] = None,
     window: Annotated[
-        int | None,
-        typer.Option(help=f"Characters of a window ({_WINDOW}); implies windows.", metavar="T"),
+        int | None, value(f"Characters of a window ({_WINDOW}); implies windows.", "T")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Writes one JSON object.")] = False,
+    as_json: options.Json = False,
 ) -> Callable[[], None]:
     """Measures a run's best weights: loss (nats a character), perplexity, bits a character."""
 
@@ -89,7 +85,7 @@ def _evaluate(
         else evaluation.windows(network, ids, window)
     )
     with output.counting("evaluating", len(ids) - 1) as count:
-        for found in pieces:  # noqa: B007: the last one is of the whole text
+        for found in pieces:
             count(found.characters)
     step = checkpoint.manifest.progress.step
     if as_json:

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from engine.errors import ConfigError
 from tui import display
-from tui.commands import output
+from tui.commands import options, output
+from tui.commands.options import flag, value
 from tui.commands.signals import Signals
 
 if TYPE_CHECKING:
@@ -24,40 +23,26 @@ _CONTEXT = 32  # characters before the newest one that may decide how it is show
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="A run's folder, its name, or latest.")],
-    prompt: Annotated[
-        str, typer.Option(help="How the lyric begins: it goes on from there.", metavar="TEXT")
-    ] = "",
-    length: Annotated[
-        int | None, typer.Option(help="Characters after the prompt (200).", metavar="N")
-    ] = None,
-    lines: Annotated[
-        int | None, typer.Option(help="Stops after so many lines.", metavar="N")
-    ] = None,
+    run: options.Run,
+    prompt: Annotated[str, value("How the lyric begins; it goes on from there.", "TEXT")] = "",
+    length: Annotated[int | None, value("Characters after the prompt (200).")] = None,
+    lines: Annotated[int | None, value("Stops after so many lines.")] = None,
     temperature: Annotated[
-        float | None,
-        typer.Option(help="Below 1 safer, above 1 wilder; 0 is greedy (0.8).", metavar="T"),
+        float | None, value("Below 1 safer, above 1 wilder, 0 greedy (0.8).", "T")
     ] = None,
     top_k: Annotated[
-        int | None,
-        typer.Option(help="Draws from the K likeliest characters only; 0: from all.", metavar="K"),
+        int | None, value("Draws from the K likeliest characters; 0: from all.", "K")
     ] = None,
     top_p: Annotated[
-        float | None,
-        typer.Option(help="Draws from the likeliest that sum to P only; 1: all.", metavar="P"),
+        float | None, value("Draws from the likeliest that sum to P; 1: from all.", "P")
     ] = None,
-    greedy: Annotated[
-        bool, typer.Option("--greedy", help="Always the likeliest character.")
-    ] = False,
+    greedy: Annotated[bool, flag("--greedy", "Always the likeliest character.")] = False,
     seed: Annotated[
-        int | None,
-        typer.Option(help="The same seed writes the same text; left out, a new one.", metavar="N"),
+        int | None, value("The same seed writes the same text; left out, a new one.")
     ] = None,
-    json_object: Annotated[
-        bool, typer.Option("--json", help="Writes one JSON object, when the text is whole.")
-    ] = False,
+    as_json: options.Json = False,
 ) -> Callable[[], int]:
-    """Writes with a run's best weights.
+    """Writes with a run's best weights: `lyricrnn generate latest --prompt "moon"`.
 
     On a terminal, control characters are made visible; a file or a pipe gets the text as it is.
     """
@@ -76,7 +61,7 @@ def command(
             top_p=top_p,
             seed=seed,
         )
-        return _generate(run, prompt, config, as_json=json_object)
+        return _generate(run, prompt, config, as_json=as_json)
 
     return work
 
@@ -98,9 +83,8 @@ async def _write(
     from tui.commands.places import find_run
 
     signals.watch()
-    path = await asyncio.to_thread(find_run, name)
     async with Engine() as engine:
-        view = await engine.open(path)
+        view = await engine.open(find_run(name))
         stream = engine.generate(prompt, config)
         await stream.start()
         _say_first(stream)

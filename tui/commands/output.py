@@ -47,7 +47,8 @@ def prepare() -> None:
 
 
 def abandon_stdout() -> None:
-    """Lets what is left in standard output's buffer go nowhere, instead of failing at exit."""
+    """Lets what is still in standard output's buffer, and all that comes, go nowhere: nothing
+    fails at exit."""
     with contextlib.suppress(OSError, ValueError):  # ValueError: it is no file but a test's
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -65,13 +66,14 @@ def has_colours(stream: TextIO) -> bool:
     return is_terminal(stream) and not os.environ.get("NO_COLOR") and not dumb
 
 
-def console(stream: TextIO) -> Console:
-    """A rich console that takes texts literally and adds no colour of its own."""
+def console(stream: TextIO, into: TextIO | None = None) -> Console:
+    """A rich console that takes texts literally and adds no colour of its own. It writes as is
+    right for `stream`, to that or `into` another one."""
     from rich.console import Console
 
     terminal = is_terminal(stream)
     return Console(
-        file=stream,
+        file=into or stream,
         force_terminal=terminal,
         color_system="auto" if has_colours(stream) else None,
         width=None if terminal else UNCUT,
@@ -85,13 +87,16 @@ def console(stream: TextIO) -> Console:
 
 
 def write(text: str) -> None:
-    """Writes to standard output, at once. Raises OutputClosed where nobody reads any more."""
+    """Writes to standard output, at once. Raises OutputClosed where nobody reads any more, and
+    LyricError where it cannot be written; after that, what is written goes nowhere."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
+        abandon_stdout()
         raise OutputClosed from None
     except OSError as error:
+        abandon_stdout()
         why = error.strerror or error
         raise LyricError(f"Standard output cannot be written: {why}.") from None
 
@@ -114,16 +119,16 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    return str(value) if isinstance(value, Path) else value
+    return str(value.absolute()) if isinstance(value, Path) else value
 
 
 def show(*parts: RenderableType) -> None:
     """Tables and texts to standard output, one below the other."""
-    screen = console(sys.stdout)
-    with screen.capture() as captured:
-        for part in parts:
-            screen.print(part)
-    write("".join(f"{line.rstrip(' ')}\n" for line in captured.get().splitlines()))
+    text = io.StringIO()
+    screen = console(sys.stdout, text)
+    for part in parts:
+        screen.print(part)
+    write("".join(f"{line.rstrip(' ')}\n" for line in text.getvalue().splitlines()))
 
 
 def figures(pairs: Iterable[tuple[str, str]]) -> Table:

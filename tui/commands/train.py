@@ -24,6 +24,7 @@ from engine.events import (
 )
 from tui import display
 from tui.commands import output
+from tui.commands.options import choice, flag, value
 from tui.commands.signals import Signals
 from tui.commands.watching import Watcher, watcher
 
@@ -39,122 +40,84 @@ _NETWORK, _TEXT, _LEARNING = "The network", "The text", "Learning"
 _BUDGET, _MACHINE = "How long (one of them)", "The machine"
 
 
-def _choice(panel: str, text: str, *values: str) -> Any:
-    """An option with a few values. The engine checks them, so that flags, files and the API are
-    refused with the same words."""
-    return typer.Option(
-        help=text,
-        metavar="|".join(values),
-        autocompletion=lambda: list(values),
-        rich_help_panel=panel,
-    )
-
-
-def _number(panel: str, text: str, metavar: str = "N") -> Any:
-    return typer.Option(help=text, metavar=metavar, rich_help_panel=panel)
-
-
 def command(
     context: typer.Context,
     corpus: Annotated[
-        str | None, typer.Argument(help="A text file, a folder of them, or a shipped collection.")
-    ] = None,
-    run: Annotated[
         str | None,
-        typer.Option(help="The run's folder: a fresh one if left out.", metavar="DIR"),
+        typer.Argument(
+            help="A text file, a folder of them, or a shipped collection.", metavar="CORPUS"
+        ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Goes on with the run that --run names.")
-    ] = False,
+    run: Annotated[str | None, value("The run's folder; left out, a fresh one.", "DIR")] = None,
+    resume: Annotated[bool, flag("--resume", "Goes on with the run that --run names.")] = False,
     preset: Annotated[
-        str | None,
-        _choice("", "Where every setting starts from (cpu if left out).", "tiny", "cpu", "gpu"),
+        str | None, choice("Where the settings start from (cpu).", "tiny|cpu|gpu")
     ] = None,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="Writes JSON lines to standard output.")
-    ] = False,
-    minutes: Annotated[float | None, _number(_BUDGET, "So many minutes.", "M")] = None,
-    epochs: Annotated[float | None, _number(_BUDGET, "So often through the text.", "E")] = None,
-    steps: Annotated[int | None, _number(_BUDGET, "So many batches.")] = None,
+    json_lines: Annotated[bool, flag("--json", "Writes JSON lines to standard output.")] = False,
+    minutes: Annotated[float | None, value("So many minutes.", "M", _BUDGET)] = None,
+    epochs: Annotated[float | None, value("So often through the text.", "E", _BUDGET)] = None,
+    steps: Annotated[int | None, value("So many batches.", "N", _BUDGET)] = None,
     patience: Annotated[
         int | None,
-        _number(_BUDGET, "Stops early after so many evaluations without a new best; 0: never."),
+        value("Stops after N evaluations without a new best; 0: never.", "N", _BUDGET),
     ] = None,
-    cell: Annotated[
-        str | None, _choice(_NETWORK, "The recurrent cell.", "rnn", "gru", "lstm")
-    ] = None,
+    cell: Annotated[str | None, choice("The recurrent cell.", "rnn|gru|lstm", _NETWORK)] = None,
     implementation: Annotated[
-        str | None, _choice(_NETWORK, "torch's cells, or those from scratch.", "fused", "scratch")
+        str | None, choice("torch's cells, or those from scratch.", "fused|scratch", _NETWORK)
     ] = None,
     input_kind: Annotated[
         str | None,
-        typer.Option(
-            "--input",
-            help="What a character becomes first.",
-            metavar="embedding|one-hot",
-            autocompletion=lambda: ["embedding", "one-hot"],
-            rich_help_panel=_NETWORK,
-        ),
+        choice("What a character becomes first.", "embedding|one-hot", _NETWORK, "--input"),
     ] = None,
-    hidden: Annotated[int | None, _number(_NETWORK, "Features of the hidden state.")] = None,
-    embedding: Annotated[int | None, _number(_NETWORK, "Features of a character.")] = None,
-    layers: Annotated[int | None, _number(_NETWORK, "Recurrent layers.")] = None,
-    dropout: Annotated[float | None, _number(_NETWORK, "Share of values dropped.", "P")] = None,
+    hidden: Annotated[int | None, value("Features of the hidden state.", "N", _NETWORK)] = None,
+    embedding: Annotated[int | None, value("Features of a character.", "N", _NETWORK)] = None,
+    layers: Annotated[int | None, value("Recurrent layers.", "N", _NETWORK)] = None,
+    dropout: Annotated[float | None, value("Share of values dropped.", "P", _NETWORK)] = None,
     bidirectional: Annotated[
         bool,
-        typer.Option(
-            "--bidirectional",
-            help="Also reads backwards; such a network cannot write.",
-            rich_help_panel=_NETWORK,
-        ),
+        flag("--bidirectional", "Reads backwards too; such a network cannot write.", _NETWORK),
     ] = False,
     split: Annotated[
-        str | None, _choice(_TEXT, "Holds out whole songs, or the end.", "song", "tail")
+        str | None, choice("Holds out whole songs, or the end.", "song|tail", _TEXT)
     ] = None,
-    held_out: Annotated[
-        float | None, _number(_TEXT, "Share of the text that is held out.", "P")
-    ] = None,
+    held_out: Annotated[float | None, value("Share of the text held out.", "P", _TEXT)] = None,
     newline: Annotated[
-        str | None, _choice(_TEXT, "Keeps line ends, or makes them spaces.", "keep", "space")
+        str | None, choice("Keeps line ends, or makes them spaces.", "keep|space", _TEXT)
     ] = None,
-    limit: Annotated[
-        int | None, _number(_TEXT, "Only the first so many characters; 0: all.")
+    limit: Annotated[int | None, value("Only the first N characters; 0: all.", "N", _TEXT)] = None,
+    min_count: Annotated[
+        int | None, value("Characters seen fewer times become `<unk>`.", "N", _TEXT)
     ] = None,
-    min_count: Annotated[int | None, _number(_TEXT, "Rarer characters become <unk>.")] = None,
-    batch: Annotated[int | None, _number(_LEARNING, "Sequences side by side.")] = None,
-    time_steps: Annotated[int | None, _number(_LEARNING, "Characters in each sequence.")] = None,
+    batch: Annotated[int | None, value("Sequences side by side.", "N", _LEARNING)] = None,
+    time_steps: Annotated[int | None, value("Characters in each sequence.", "N", _LEARNING)] = None,
     sampling: Annotated[
         str | None,
-        _choice(
-            _LEARNING, "Batches that go on from one to the next, or not.", "adjacent", "random"
+        choice(
+            "Each batch goes on where the last one ended, or not.", "adjacent|random", _LEARNING
         ),
     ] = None,
     optimizer: Annotated[
-        str | None, _choice(_LEARNING, "The rule of updates.", "sgd", "adam", "adamw")
+        str | None, choice("The rule of updates.", "sgd|adam|adamw", _LEARNING)
     ] = None,
-    learning_rate: Annotated[float | None, _number(_LEARNING, "Its rate at the peak.", "R")] = None,
+    learning_rate: Annotated[float | None, value("Its rate at the peak.", "R", _LEARNING)] = None,
     clip_norm: Annotated[
-        float | None, _number(_LEARNING, "Longest gradient; 0: no clipping.", "X")
+        float | None, value("The longest gradient; 0: no clipping.", "X", _LEARNING)
     ] = None,
     schedule: Annotated[
-        str | None, _choice(_LEARNING, "How the rate goes.", "cosine", "constant")
+        str | None, choice("How the rate goes.", "cosine|constant", _LEARNING)
     ] = None,
     sample_every: Annotated[
-        int | None, _number(_LEARNING, "Steps between two samples; 0: ten a run.")
+        int | None, value("Steps between two samples; 0: ten a run.", "N", _LEARNING)
     ] = None,
-    seed: Annotated[int | None, _number(_LEARNING, "The same seed gives the same run.")] = None,
-    device: Annotated[
-        str | None, _choice(_MACHINE, "Where it computes.", "auto", "cpu", "cuda")
-    ] = None,
-    precision: Annotated[
-        str | None, _choice(_MACHINE, "How exactly.", "auto", "fp32", "bf16")
-    ] = None,
-    threads: Annotated[int | None, _number(_MACHINE, "Threads; 0: one for each core.")] = None,
+    seed: Annotated[int | None, value("The same seed gives the same run.", "N", _LEARNING)] = None,
+    device: Annotated[str | None, choice("Where it computes.", "auto|cpu|cuda", _MACHINE)] = None,
+    precision: Annotated[str | None, choice("How exactly.", "auto|fp32|bf16", _MACHINE)] = None,
+    threads: Annotated[int | None, value("Threads; 0: one for each core.", "N", _MACHINE)] = None,
 ) -> Callable[[], int]:
-    """Trains a network on songs.
+    """Trains a network on songs: `lyricrnn train songs/ --minutes 10`.
 
-    Ctrl+C saves and leaves, and so does a lost connection; `--resume --run DIR` goes on as if
-    nothing had happened. A flag that is left out keeps the preset's value.
+    Ctrl+C saves and leaves, and so does a lost connection; `lyricrnn train --resume --run DIR`
+    goes on as if nothing had happened. What is left out keeps the preset's value.
     """
     # Flags and settings have the same names; None and False are flags that were not given.
     given = {
@@ -199,6 +162,7 @@ def configuration(given: Mapping[str, Any]) -> TrainingConfig:
 
 def _run_to_resume(given: Mapping[str, Any]) -> Path:
     """The run that goes on, where nothing that was given is at odds with it."""
+    from engine.config import TrainingConfig
     from engine.corpus.corpus import Corpus
     from engine.corpus.library import resolve
     from engine.corpus.vocabulary import Vocabulary
@@ -213,8 +177,9 @@ def _run_to_resume(given: Mapping[str, Any]) -> Path:
     if changing:
         raise ConfigError(
             f"A run goes on as it was begun, so {' and '.join(changing)} cannot be given with "
-            "--resume: leave that out, or begin a new run."
+            "--resume: leave out what is not --device, or begin a new run."
         )
+    TrainingConfig(device=given["device"] or "auto")  # refuses one that is not known
     if given["run"] is None:
         raise ConfigError("Say which run goes on: --resume --run DIR, or --resume --run latest.")
     path = find_run(given["run"])
@@ -257,7 +222,7 @@ class _Session:
         self._handle: RunHandle | None = None
         self._finished: Finished | None = None
         self._problem: Exception | None = None
-        self._diverged = False
+        self._state = RunState.PREPARING
         self._last_progress = 0.0
 
     def run(self) -> int:
@@ -272,7 +237,7 @@ class _Session:
             if self._problem is not None:
                 raise self._problem
             self._say_end()
-        return 1 if self._diverged else 0
+        return 1 if self._state is RunState.DIVERGED else 0
 
     async def _train(self) -> None:
         from engine.session import Engine
@@ -357,7 +322,7 @@ class _Session:
             case Finished():
                 self._finished = event
             case _:
-                self._diverged = event.state is RunState.DIVERGED
+                self._state = event.state
 
     def _put(self, name: str, values: Mapping[str, Any]) -> None:
         if self._json:
@@ -378,7 +343,8 @@ class _Session:
         elif end is None:
             output.tell(f"Training was {interrupted} before it began: there is no new run.")
         else:
-            output.write("".join(f"{line}\n" for line in _told(end, interrupted or end.reason)))
+            lines = _told(end, interrupted or end.reason, more=self._state is RunState.STOPPED)
+            output.write("".join(f"{line}\n" for line in lines))
 
 
 def _measures(loss: float) -> dict[str, float]:
@@ -387,8 +353,9 @@ def _measures(loss: float) -> dict[str, float]:
     return {"perplexity": perplexity(loss), "bits_per_character": bits_per_character(loss)}
 
 
-def _told(end: Finished, reason: str) -> list[str]:
-    """The end of a sitting in lines for a person: what came out, where it is, what to do now."""
+def _told(end: Finished, reason: str, *, more: bool) -> list[str]:
+    """The end of a sitting in lines for a person: what came out, where it is, what to do now,
+    and if there is `more` to do, how."""
     from tui.commands.places import short_name
 
     name = display.visible(short_name(end.run))
@@ -401,10 +368,9 @@ def _told(end: Finished, reason: str) -> list[str]:
     if end.loss is not None:
         lines.append(f"  training loss    {display.loss(end.loss)}")
     speed = display.rate(end.characters_per_second)
-    return [
-        *lines,
+    lines += [
         f"  time             {display.duration(end.seconds)}, at {speed} characters a second",
         f"  run              {display.visible(str(end.run))}",
         f"  write with it    lyricrnn generate {name}",
-        f"  go on training   lyricrnn train --resume --run {name}",
     ]
+    return [*lines, f"  go on training   lyricrnn train --resume --run {name}"] if more else lines

@@ -28,6 +28,7 @@ from textual.widgets import Input, Static
 from tui.display import bytes_, character_name, content, count, fit, visible
 
 TABS = ("vocabulary", "tensors", "shapes")
+MOST_PASTED = 200  # characters that a paste adds to a query
 
 VocabularyRow = tuple[int, str, int]  # id, character, count
 LetterRow = tuple[str, str, int]  # a letter of symbolic shapes, its meaning, its size here
@@ -35,7 +36,7 @@ LetterRow = tuple[str, str, int]  # a letter of symbolic shapes, its meaning, it
 Part = tuple[str, str]  # a text that is safe to show, and its component class
 Line = list[Part]
 
-_BRANCH = "├─▸ "  # before what leads aside in the diagram
+_BRANCH = "├▸ "  # before what leads aside in the diagram
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ class Entries:
         self.most = max((row[2] for row in self.rows), default=0)
 
     @cached_property
-    def _positions(self) -> tuple[dict[int, int], dict[str, int], dict[str, int]]:
+    def _positions(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         """Where each id, each character, and each character as it is shown stands."""
         ids, characters, names = {}, {}, {}
         for position, (number, character, _) in enumerate(self.rows):
-            ids[number] = characters[character] = position
+            ids[str(number)] = characters[character] = position
             names[character_name(character)] = position
         return ids, characters, names
 
@@ -97,7 +98,7 @@ class Entries:
         else:
             found = {characters.get(query), names.get(query)}
             if query.isascii() and query.isdigit():
-                found.add(ids.get(int(query)))
+                found.add(ids.get(query.lstrip("0") or "0"))
             elif found == {None}:
                 found = {positions.get(c) for c in query for positions in (characters, names)}
         return sorted(position for position in found if position is not None)
@@ -105,7 +106,7 @@ class Entries:
 
 def bar(share: float, cells: int) -> str:
     """A bar of a length from 0 to 1, in eighths of a cell; what is not nothing can be seen."""
-    eighths = max(round(share * cells * 8), 1 if share > 0 else 0)
+    eighths = max(round(share * cells * 8), 1 if share > 0 and cells > 0 else 0)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
 
 
@@ -166,6 +167,7 @@ class InspectorPage(ScrollView, can_focus=False):
         super().__init__(id=id)
         self._placeholder = placeholder
         self._layout = Layout.of(())
+        self._laid_out_for = Size()
 
     # What a page has to say
 
@@ -195,6 +197,7 @@ class InspectorPage(ScrollView, can_focus=False):
         width = self.scrollable_content_region.width
         if width < 1:
             return  # No room yet; the resize that gives it room updates.
+        self._laid_out_for = self.size
         self._layout = self._sentence(width) if self.is_empty else self.lay_out(width)
         lines = self._layout.length + len(self._layout.head) + len(self._layout.foot)
         self.virtual_size = Size(width, lines)
@@ -202,7 +205,7 @@ class InspectorPage(ScrollView, can_focus=False):
         self.refresh()
 
     def _sentence(self, width: int) -> Layout:
-        lines = content(self._placeholder).wrap(width) if self._placeholder else []
+        lines = content(self._placeholder).wrap(width)
         above = max(0, (self.size.height - len(lines)) // 2)
         texts = [fit(line.plain.rstrip(), width, align="center") for line in lines]
         return Layout.of([[]] * above + [[(text, "dim")] for text in texts])
@@ -215,11 +218,13 @@ class InspectorPage(ScrollView, can_focus=False):
     # Textual
 
     def on_resize(self, event: Resize) -> None:
-        self.update()
+        if self.size != self._laid_out_for:
+            self.update()
 
     def scroll_to(self, x: float | None = None, y: float | None = None, **options: Any) -> None:
-        # Never animated: a slow line would carry every frame.
-        super().scroll_to(x, y, **{**options, "animate": False})
+        # Never animated: a slow line would carry every frame. By force, because where the lines
+        # have become so few that all fit, the view must still go back to the first.
+        super().scroll_to(x, y, **{**options, "animate": False, "force": True})
 
     def render_line(self, y: int) -> Strip:
         length, line, head, foot = self._layout
@@ -386,9 +391,9 @@ def _titles(rows: Sequence[tuple[str, str, str]], width: int) -> list[list[Line]
     titles: list[list[Line]] = []
     for name, symbolic, shape in rows:
         symbol_part = (fit(symbolic, symbols), "symbol")
-        shape_part = (f"  {fit(shape, shapes, align='right')}", "text")
-        if names + 2 + symbols + 2 + shapes <= width:
-            name_part = (fit(name, width - symbols - 2 - shapes), "name")
+        shape_part = (f" {fit(shape, shapes, align='right')}", "text")
+        if names + 1 + symbols + 1 + shapes <= width:
+            name_part = (fit(name, width - symbols - 1 - shapes), "name")
             titles.append([[name_part, symbol_part, shape_part]])
         else:
             name_part = (fit(name, width), "name")
@@ -397,7 +402,7 @@ def _titles(rows: Sequence[tuple[str, str, str]], width: int) -> list[list[Line]
 
 
 def _size(parameters: int, size: int) -> str:
-    return f"{count(parameters)} {fit(bytes_(size), 9, align='right')}"
+    return f"{count(parameters)} {fit(bytes_(size), 8, align='right')}"
 
 
 def _left_and_right(left: str, right: str, width: int) -> list[Line]:
@@ -432,10 +437,11 @@ class SearchInput(Input):
     """A line to type a query in. What is pasted is shown as it is in the table, never obeyed."""
 
     def _on_paste(self, event: Paste) -> None:
+        # In place of Input's own handler, which takes any text as it is.
         event.stop()
         event.prevent_default()
         pasted = event.text.strip("\r\n") or event.text[:1]
-        self.replace(character_name(pasted), *sorted(self.selection))
+        self.replace(character_name(pasted[:MOST_PASTED]), *sorted(self.selection))
 
 
 class Inspector(Widget, can_focus=True):

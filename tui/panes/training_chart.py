@@ -27,7 +27,8 @@ from textual.widget import Widget
 
 from tui.panes.braille import Canvas
 
-SMOOTHING = 0.95  # weight of the past in the moving average: a memory of some twenty points
+MEMORY = 0.03  # of the moving average: about this share of the losses so far,
+SHORTEST_MEMORY = 6  # but no fewer than this many
 MOST_POINTS = 4096  # kept of one curve; a wide screen has some 600 columns of dots
 
 SCALE_SECONDS = 1.0  # the value axis moves at most this often
@@ -165,21 +166,25 @@ class Point(NamedTuple):
 class Curve:
     """The points of one curve, smoothed in the order in which they come, in bounded memory."""
 
-    def __init__(self, smoothing: float) -> None:
+    def __init__(self, *, smooth: bool) -> None:
         self.points: list[Point] = []
-        self.newest = math.nan  # the last loss as it came
+        self.newest = 0.0  # the last loss as it came
+        self.smoothed = 0.0  # the average of the finite losses
         self._each = 1  # losses that one point stands for
         self._in_last = 0  # losses in the last point so far
-        self._smoothing = smoothing
-        self._sum = self._weight = 0.0
+        self._smooth = smooth
+        self._count = 0  # finite losses so far
 
     def add(self, step: int, loss: float) -> Point:
         """Take a loss; give back the point that it would be alone."""
         self.newest = loss
         if math.isfinite(loss):
-            # The average starts from nothing; dividing by the weight takes that bias out.
-            self._sum = self._smoothing * self._sum + (1 - self._smoothing) * loss
-            self._weight = self._smoothing * self._weight + (1 - self._smoothing)
+            # An exponential moving average. Its memory grows with the run, which keeps a steep
+            # start sharp and a long tail calm; it begins as a plain mean, so it needs no
+            # correction for where it started.
+            self._count += 1
+            memory = min(self._count, max(SHORTEST_MEMORY, MEMORY * self._count))
+            self.smoothed += (loss - self.smoothed) / (memory if self._smooth else 1)
             point = Point(step, loss, loss, self.smoothed, False)
         else:
             point = Point(step, math.inf, -math.inf, math.nan, True)
@@ -195,17 +200,12 @@ class Curve:
             self._in_last = 1
         return point
 
-    @property
-    def smoothed(self) -> float:
-        """The bias-corrected moving average of the finite losses."""
-        return self._sum / self._weight if self._weight else math.nan
-
 
 class Pen:
     """Draws one line from left to right; until the next column of dots, its tip may still move."""
 
-    def __init__(self, layer: int) -> None:
-        self._layer = layer
+    def __init__(self, layer: int, thickness: int) -> None:
+        self._layer, self._thickness = layer, thickness
         self.lift()
 
     def lift(self) -> None:
@@ -222,14 +222,16 @@ class Pen:
         else:
             canvas.erase(self._layer, self._settled[0] + 1 if self._settled else x, x)
         self._tip = (x, y)
-        canvas.line(self._layer, *(self._settled or self._tip), x, y)
+        from_x, from_y = self._settled or self._tip
+        for below in range(self._thickness):
+            canvas.line(self._layer, from_x, from_y + below, x, y + below)
 
 
 # ── The widget ───────────────────────────────────────────────────────────────────────────────────
 
 # Layers of the canvas, from the bottom, and the component class that styles each.
 GRID, RAW, HELD_OUT, SMOOTH, HELD_OUT_POINTS, MARKERS = range(6)
-COMPONENTS = ("axis", "raw", "held-out", "smooth", "held-out", "marker")
+COMPONENTS = ("grid", "raw", "held-out", "smooth", "held-out", "marker")
 Part = tuple[str, str | None]  # a text and its component class; None where it is blank
 
 
@@ -241,16 +243,18 @@ class TrainingChart(Widget):
         "training-chart--smooth",
         "training-chart--held-out",
         "training-chart--axis",
+        "training-chart--grid",
         "training-chart--marker",
     }
     DEFAULT_CSS = """
     TrainingChart {
         width: 1fr;
         height: 1fr;
-        & > .training-chart--raw { color: $primary 70%; text-style: dim; }
+        & > .training-chart--raw { color: $primary; text-style: dim; }
         & > .training-chart--smooth { color: $text-primary; text-style: bold; }
         & > .training-chart--held-out { color: $warning; text-style: bold; }
         & > .training-chart--axis { color: $text-muted; }
+        & > .training-chart--grid { color: $text-disabled; }
         & > .training-chart--marker { color: $error; text-style: bold; }
     }
     """
@@ -329,7 +333,7 @@ class TrainingChart(Widget):
     # Data
 
     def _forget(self) -> None:
-        self._training, self._held_out = Curve(SMOOTHING), Curve(0.0)
+        self._training, self._held_out = Curve(smooth=True), Curve(smooth=False)
         self._total = 0
         self._newest_step = 0
         self._span = 1
@@ -378,16 +382,17 @@ class TrainingChart(Widget):
 
     def _bounds(self) -> tuple[float, float]:
         """The lowest and highest value to be shown; the start and a few spikes may lie above."""
-        training, both = self._training.points, self._training.points + self._held_out.points
-        finite = [point for point in both if point.low <= point.high]
+        training = self._training.points
+        finite = [p for p in training + self._held_out.points if p.low <= p.high]
         if not finite:
             return 0.0, 1.0
-        settled = self._newest_step * WARM_UP if len(training) >= MANY_POINTS else -math.inf
-        spread = sorted(p.high for p in training if p.step >= settled and p.low <= p.high)
-        tops = [p.line for p in finite if p.step >= settled]
-        tops += spread[len(spread) - 1 - int(len(spread) * SPIKES) :][:1]
-        lowest = min(point.low for point in finite)
-        return self._value(lowest), self._value(max(tops, default=lowest))
+        if len(training) >= MANY_POINTS:
+            finite = [p for p in finite if p.step >= self._newest_step * WARM_UP] or finite
+        spikes = int(len(finite) * SPIKES)
+        lows, highs = sorted(p.low for p in finite), sorted(p.high for p in finite)
+        lines = [p.line for p in finite]
+        low, high = min(lows[spikes], *lines), max(highs[-1 - spikes], *lines)
+        return self._value(low), self._value(high)
 
     # Drawing
 
@@ -425,7 +430,7 @@ class TrainingChart(Widget):
 
     def _draw_all(self, canvas: Canvas) -> None:
         canvas.clear()
-        self._pens = {self._training: Pen(SMOOTH), self._held_out: Pen(HELD_OUT)}
+        self._pens = {self._training: Pen(SMOOTH, 2), self._held_out: Pen(HELD_OUT, 1)}
         self._next_sign = 0
         for tick in self._ticks:
             for x in range(0, canvas.width, GRID_EVERY):
@@ -447,9 +452,14 @@ class TrainingChart(Widget):
         self.refresh()
 
     def _repaint_changes(self, canvas: Canvas) -> None:
-        left, top = self._plot.offset
+        # One region a row: Textual sends a line from the widget's left edge up to each region
+        # (github.com/Textualize/textual/issues/5625), so two would send its start twice.
+        regions: dict[int, Region] = {}
         for row, column, width in canvas.changes():
-            self.refresh(Region(left + column, top + row, width, 1))
+            region = Region(self._plot.x + column, self._plot.y + row, width, 1)
+            regions[row] = regions.get(row, region).union(region)
+        for region in regions.values():
+            self.refresh(region)
 
     def _catch_up(self, canvas: Canvas) -> None:
         """Let the value axis and the legend follow the data, as often as they may."""
@@ -480,34 +490,34 @@ class TrainingChart(Widget):
         """The signs, names and newest values, in as many words as there is room for."""
         if self._plot.y == 0:
             return []
-        smooth, raw, held_out = (
-            ("smooth", "⠒⠒", "smoothed", self._training.smoothed, self._training),
-            ("raw", "⠡⠌", "batch", self._training.newest, self._training),
-            ("held-out", "◆⠒", "held-out", self._held_out.newest, self._held_out),
-        )
-        for items, worded in (
-            ((smooth, raw, held_out), True),
-            ((smooth, raw, held_out), False),
-            ((smooth, held_out), False),
-            ((smooth,), False),
+        training, held_out = self._training, self._held_out
+        smooth_item = ("smooth", "⠶⠶", "smoothed", training, training.smoothed)
+        raw_item = ("raw", "⠡⠌", "batch", training, training.newest)
+        held_out_item = ("held-out", "◆⠒", "held-out", held_out, held_out.newest)
+        for items, named in (
+            ((smooth_item, raw_item, held_out_item), True),
+            ((smooth_item, raw_item, held_out_item), False),
+            ((smooth_item, held_out_item), False),
+            ((smooth_item,), False),
         ):
-            legend: list[Part] = []
-            for component, sign, name, nats, curve in items:
-                number = figure(self._legend_value(nats)) if curve.points else "-"
-                words = f"{sign} {name} " if worded else f"{sign} "
-                legend.append((f"{words}{number:<{LONGEST_NUMBER}}  ", component))
-            room = self._plot.width - sum(len(text) for text, _ in legend)
+            parts: list[Part] = []
+            for component, sign, name, curve, nats in items:
+                value = self._value(nats) if math.isfinite(nats) else nats
+                number = figure(value) if curve.points else "-"
+                words = f"{sign} {name}" if named else sign
+                parts += [(f"{words} {number:<{LONGEST_NUMBER}}", component), ("  ", None)]
+            room = self._plot.width - sum(len(text) for text, _ in parts[:-1])
             if room >= 0:
                 break
-        title = METRICS[self.metric].title + (", log scale" if self.log_scale else "")
-        return [*legend, (title.rjust(room), "axis")] if room > len(title) else legend
-
-    def _legend_value(self, nats: float) -> float:
-        return self._value(nats) if math.isfinite(nats) else nats
+        metric = METRICS[self.metric]
+        title = metric.title + (", log scale" if self.log_scale else "")
+        if room < len(title) + len("  "):
+            return [self._gutter(metric.unit), *parts[:-1]]
+        return [self._gutter(""), *parts[:-1], (title.rjust(room), "axis")]
 
     def _repaint_legend(self) -> None:
         before, self._legend = self._legend, self._compose_legend()
-        x = self._plot.x
+        x = 0
         for old, new in zip(before, self._legend, strict=True):
             if old != new:
                 self.refresh(Region(x, 0, len(new[0]), 1))
@@ -562,7 +572,7 @@ class TrainingChart(Widget):
         if canvas is None or self._is_empty:
             parts = self._placeholder_line(y)
         elif y < self._plot.y:
-            parts = [self._gutter(METRICS[self.metric].unit), *self._legend]
+            parts = self._legend
         elif y >= self._plot.bottom:
             parts = [self._gutter("step"), *self._step_axis()]
         else:
