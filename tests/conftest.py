@@ -150,6 +150,8 @@ class Child:
 
     def __init__(self, zygote: Zygote, pid: int) -> None:
         self._zygote, self.pid = zygote, pid
+        self.reaped = False
+        self.unheard: list[dict[str, Any]] = []
 
     def said(self, seconds: float = PATIENCE) -> dict[str, Any] | None:
         """The next thing that the child says; None where it says nothing for so long."""
@@ -172,9 +174,10 @@ class Child:
         return self.reap() == -signal.SIGKILL
 
     def reap(self) -> int:
-        """Waits for the child's end; its exit status, or minus the signal that ended it."""
+        """Waits for the child's end; its exit status, or minus the signal that ended it. What it
+        had said and nobody had heard is in `unheard`."""
         self._zygote.tell({"do": "reap"})
-        self.unheard: list[dict[str, Any]] = []
+        self.reaped = True
         while True:
             line = self._zygote.line(PATIENCE)
             assert line is not None, f"child {self.pid} did not end within {PATIENCE} s"
@@ -193,19 +196,24 @@ class Zygote:
             stdout=subprocess.PIPE,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
         self._heard = b""
+        self._child: Child | None = None
         ready = self.line(PATIENCE)
         assert ready == {"ready": True}, ready
 
     def fork(self, **command: Any) -> Child:
+        if self._child is not None and not self._child.reaped:
+            self._child.kill()  # a test that failed left it
         self.tell(command)
         line = self.line(PATIENCE)
         assert line is not None
-        return Child(self, line["pid"])
+        self._child = Child(self, line["pid"])
+        return self._child
 
     def tell(self, command: dict[str, Any]) -> None:
         os.write(self._in, json.dumps(command).encode() + b"\n")
@@ -222,8 +230,11 @@ class Zygote:
         return found
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        os.killpg(self._process.pid, signal.SIGKILL)  # the group is its own, its child in it
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
 @pytest.fixture(scope="session")

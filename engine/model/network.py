@@ -121,6 +121,7 @@ class CharRNN(nn.Module):
         layers.extend(self._recurrent(width) for _ in range(config.layers - 1))
         self.layers = nn.ModuleList(layers)
         self.dropout = SeededDropout(config.dropout)
+        self.dropout.generator = self.generator
         self.output = nn.Linear(width, vocabulary_size)
         self.reset_parameters(seed)
 

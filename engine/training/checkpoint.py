@@ -123,6 +123,7 @@ def write(
         durable.write(temporary / MANIFEST, _manifest_bytes(manifest))
         durable.flush_folder(temporary)
         aside = folder / f".{target.name}.old.tmp"
+        shutil.rmtree(aside, ignore_errors=True)
         if target.exists():  # saved twice at one step: the older one steps aside for the newer
             os.rename(target, aside)
         os.rename(temporary, target)
@@ -138,23 +139,26 @@ def write(
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest of a checkpoint, its own digest checked."""
+    """The manifest of a checkpoint, its own digest checked. The file has exactly one right
+    spelling, so that a change of any byte is seen."""
+    file = path / MANIFEST
     try:
-        document: dict[str, Any] = json.loads((path / MANIFEST).read_bytes())
-        digest = document.pop("digest")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"{path} has no readable manifest: {error}.") from None
-    if digest != _digest(document):
-        raise CheckpointError(f"{path / MANIFEST} does not match its own digest: it was changed.")
-    if document.get("format") != SCHEMA:
-        raise CheckpointError(
-            f"{path} has format {document.get('format')}; this version reads {SCHEMA}. "
-            "Open it with the version of lyricrnn that wrote it."
-        )
-    try:
-        return Manifest(**document)
-    except ConfigError as error:
-        raise CheckpointError(f"{path / MANIFEST} is not a manifest: {error}") from None
+        data = file.read_bytes()
+        document: dict[str, Any] = json.loads(data)
+        del document["digest"]
+        if document.get("format") != SCHEMA:
+            raise CheckpointError(
+                f"{path} has format {document.get('format')!a:.40}; this version reads {SCHEMA}. "
+                "Open it with the version of lyricrnn that wrote it."
+            )
+        manifest = Manifest(**document)
+        if _manifest_bytes(manifest) == data:
+            return manifest
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError, ConfigError):
+        pass
+    raise CheckpointError(f"{file} is damaged: it does not match its own digest.")
 
 
 def read(path: Path, *, with_trainer: bool = True) -> Checkpoint:
@@ -180,6 +184,16 @@ def read(path: Path, *, with_trainer: bool = True) -> Checkpoint:
 def listed(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first, valid or not."""
     return sorted(path for path in folder.glob("step-*") if path.is_dir())
+
+
+def set_aside(folder: Path, beyond: int) -> None:
+    """Renames the checkpoints after a step, which the run has gone back behind because they are
+    damaged: they must not stand before those that are written from here on."""
+    for path in listed(folder):
+        if path.name > name_of(beyond):
+            aside = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(path, aside)
 
 
 def prune(folder: Path, keep: int, best_step: int | None) -> None:

@@ -3,7 +3,8 @@
 *stateful*: the state is carried over the whole text, as the model is used when it writes.
 *windows(T)*: every window of T characters starts cold, as transformers report.
 
-Both predict every character but the first exactly once, on float32 weights without dropout.
+Both predict every character but the first exactly once, on float32 weights without dropout; a
+text of less than two characters gives nothing.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def stateful(network: CharRNN, ids: Ids, lanes: int = LANES) -> Iterator[Evaluat
     within 0.0001 nats of each other.
     """
     targets_count = len(ids) - 1
+    if targets_count < 1:
+        return
     lanes = max(1, min(lanes, targets_count // (4 * LANE_WARM_UP)))
     span = targets_count // lanes
     starts = np.arange(lanes) * span
@@ -70,6 +73,8 @@ def stateful(network: CharRNN, ids: Ids, lanes: int = LANES) -> Iterator[Evaluat
 def windows(network: CharRNN, ids: Ids, window: int) -> Iterator[Evaluation]:
     """Yields the evaluation so far after each piece of cold windows of `window` characters."""
     targets_count = len(ids) - 1
+    if targets_count < 1:
+        return
     window = min(window, targets_count)
     whole = targets_count // window
     rows = max(1, WINDOW_CHARACTERS_PER_PIECE // window)

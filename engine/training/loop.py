@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, ConfigError
 from engine.events import (
     Checkpointed,
     Evaluated,
@@ -85,6 +85,7 @@ class TrainingLoop:
         return warnings
 
     def _go_back_to(self, found: Checkpoint) -> None:
+        checkpoint.set_aside(self.run.checkpoints, beyond=found.manifest.progress.step)
         self.progress = self._saved = found.manifest.progress
         self._save_tried = self.progress.step
         self.trainer.load(
@@ -189,7 +190,7 @@ class TrainingLoop:
         )
         self._note(
             evaluated_step=step,
-            held_out_loss=found.loss,
+            held_out_loss=_finite(found.loss),
             best_loss=found.loss if best else progress.best_loss,
             best_step=step if best else progress.best_step,
             evaluations_since_best=0 if best else progress.evaluations_since_best + 1,
@@ -204,11 +205,12 @@ class TrainingLoop:
         learning rate; the second time the run ends."""
         what = "loss" if not math.isfinite(report.loss) else "gradient"
         where = f"The {what} is not a finite number at step {report.step + 1:,}"
-        found = None if self.progress.rolled_back else self.run.newest_checkpoint([])
-        if found is None:
+        found = self.run.newest_checkpoint([])
+        if found is None or self.progress.rolled_back:
+            why = ", for the second time" if found else ", and there is no checkpoint to go back to"
             message = (
-                f"{where}, for the second time: training stopped and the last good weights are "
-                "kept. Start a new run with a tenth of the learning rate."
+                f"{where}{why}: training stopped. Start a new run with a tenth of the learning "
+                "rate."
             )
             return [Warned(message), *self._end(RunState.DIVERGED, message)]
         failed_step = report.step + 1
@@ -228,13 +230,16 @@ class TrainingLoop:
 
     def save(self) -> list[Happening]:
         """Writes a checkpoint of now, unless the newest one is just that. A failure is a warning:
-        training goes on, and what was saved before is whole."""
+        training goes on, and what was saved before is whole. Weights that are not finite are
+        not saved: the next step will find them, and needs a good checkpoint to go back to."""
         unchanged = {"seconds": 0.0}
         if self._saved is not None and self._saved.model_copy(
             update=unchanged
         ) == self.progress.model_copy(update=unchanged):
             return []
         self._save_tried = self.progress.step
+        if not self._weights_are_finite():
+            return []
         try:
             self._metrics.flush()
             os.fsync(self._metrics.fileno())
@@ -261,7 +266,7 @@ class TrainingLoop:
         """Saves, and leaves the network with the best weights of the run."""
         happened = self.save()
         progress = self.progress
-        if progress.best_step is not None:
+        if progress.best_step is not None or not self._weights_are_finite():
             best = self.run.best_checkpoint([])
             if best is not None:
                 self.trainer.network.load_state_dict(best.weights)
@@ -279,8 +284,13 @@ class TrainingLoop:
         )
         return [*happened, *self._enter(state), finished]
 
+    def _weights_are_finite(self) -> bool:
+        return all(bool(w.isfinite().all()) for w in self.trainer.network.parameters())
+
     def set_learning_rate(self, rate: float) -> None:
         """From now on the schedule is scaled so that its rate of this step is the given one."""
+        if not (math.isfinite(rate) and rate > 0):
+            raise ConfigError(f"A learning rate of {rate} cannot be used: give one above 0.")
         self.trainer.rate_scale *= rate / self.trainer.learning_rate()
         self._note(rate_scale=self.trainer.rate_scale)
 
@@ -332,7 +342,13 @@ class TrainingLoop:
         )
 
     def _log(self, point: dict[str, float | int | bool]) -> None:
-        line = json.dumps(point).encode() + b"\n"
+        told = {name: _finite(value) for name, value in point.items()}
+        line = json.dumps(told, allow_nan=False).encode() + b"\n"
         self._metrics.write(line)
         self._metrics.flush()
         self._note(metrics_bytes=self.progress.metrics_bytes + len(line))
+
+
+def _finite(value: float) -> float | None:
+    """A number as JSON can hold it: None for NaN and the infinities."""
+    return value if math.isfinite(value) else None

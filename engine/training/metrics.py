@@ -11,7 +11,10 @@ import math
 def perplexity(loss: float) -> float:
     """exp(L): as unsure as if choosing evenly among so many characters (Jelinek et al. 1977).
     Infinite where it does not fit a float."""
-    return math.exp(loss) if loss < 700 else math.inf if loss == loss else loss
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
 
 
 def bits_per_character(loss: float) -> float:

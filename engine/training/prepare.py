@@ -90,8 +90,8 @@ def new_run(
     facts = RunFacts(
         created=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}",
         corpus=CorpusFacts(
-            path=corpus_path,
-            name=corpus.name,
+            path=_writable(corpus_path),
+            name=_writable(corpus.name),
             encoding=source.encoding if source else "utf-8",
             confidence=source.confidence if source else 1.0,
             sha256=corpus.sha256,
@@ -104,6 +104,11 @@ def new_run(
         plan=plan_of(steps),
     )
     return Run.create(path, facts, vocabulary, training, held_out), warnings
+
+
+def _writable(name: str) -> str:
+    """A file's name as UTF-8 can hold it: bytes that are no text become U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def trainer_for(run: Run, device: torch.device) -> Trainer:

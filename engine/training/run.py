@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import filelock
 import numpy as np
@@ -133,29 +133,31 @@ class Run:
     @classmethod
     def open(cls, path: Path) -> Run:
         """Opens a run for reading; anything that is not a whole run is a `RunError`."""
-        if not path.exists():
-            raise RunError(
-                f"There is no run at {path}: `lyricrnn runs list` shows those there are."
-            )
         try:
-            document = tomllib.loads((path / "run.toml").read_text(encoding="utf-8"))
-            if document.get("format") != SCHEMA:
+            if not path.exists():
                 raise RunError(
-                    f"{path} has format {document.get('format')}; this version reads {SCHEMA}."
+                    f"There is no run at {path}: `lyricrnn runs list` shows all of them."
                 )
-            facts = RunFacts(**document)
-            vocabulary = Vocabulary.from_json(
-                (path / "vocabulary.json").read_text(encoding="utf-8")
+            text, vocabulary_json = (
+                (path / name).read_bytes() for name in ("run.toml", "vocabulary.json")
             )
         except (FileNotFoundError, NotADirectoryError) as error:
             missing = Path(error.filename or "run.toml").name
             raise RunError(f"{path} is not a run: it has no {missing}.") from None
         except OSError as error:
             raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        try:
+            document = tomllib.loads(text.decode())
+            found = document.get("format")
+            if found != SCHEMA:
+                raise RunError(f"{path} has format {found!a:.40}; this version reads {SCHEMA}.")
+            facts = RunFacts(**document)
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{path / 'run.toml'} cannot be read: {error}.") from None
         except ConfigError as error:
             raise RunError(f"{path / 'run.toml'} does not describe a run: {error}") from None
+        try:
+            vocabulary = Vocabulary.from_json(vocabulary_json)
         except CorpusError as error:
             raise RunError(f"{path / 'vocabulary.json'} is damaged: {error}") from None
         return cls(path, facts, vocabulary)
@@ -184,8 +186,10 @@ class Run:
         path = self.path / "data" / f"{which}.npy"
         try:
             ids: Ids = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}.") from None
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
+        except Exception:  # NumPy reads the header with Python's own parser, which may raise much
+            raise RunError(f"{path} is damaged: it is no NumPy file.") from None
         expected = self.facts.corpus.training_characters
         if which == "held_out":
             expected = self.facts.corpus.held_out_characters
@@ -204,48 +208,43 @@ class Run:
     def newest_checkpoint(
         self, warnings: list[str], *, with_trainer: bool = True
     ) -> Checkpoint | None:
-        """The newest checkpoint whose hashes verify; each one that does not is named in
-        `warnings`. None where the run has no checkpoint at all."""
-        return self._first_valid(
-            reversed(checkpoint.listed(self.checkpoints)), warnings, with_trainer
-        )
+        """The newest checkpoint whose hashes verify; each one passed over is named in `warnings`.
+        None where the run has no checkpoint at all."""
+        newest_first = reversed(checkpoint.listed(self.checkpoints))
+        return self._first_valid(newest_first, warnings, with_trainer)
 
     def best_checkpoint(self, warnings: list[str]) -> Checkpoint | None:
         """The checkpoint with the lowest held-out loss that verifies, else the newest one."""
         ranked: list[tuple[float, Path]] = []
         for path in checkpoint.listed(self.checkpoints):
-            try:
+            with contextlib.suppress(CheckpointError):
                 progress = checkpoint.read_manifest(path).progress
-            except CheckpointError as error:
-                warnings.append(str(error))
-                continue
-            if progress.evaluated_step == progress.step and progress.held_out_loss is not None:
-                ranked.append((progress.held_out_loss, path))
-        best = self._first_valid((path for _, path in sorted(ranked)), warnings, with_trainer=False)
-        return best or self.newest_checkpoint([], with_trainer=False)
+                if progress.evaluated_step == progress.step and progress.held_out_loss is not None:
+                    ranked.append((progress.held_out_loss, path))
+        best_first = [path for _, path in sorted(ranked)]
+        others = [p for p in reversed(checkpoint.listed(self.checkpoints)) if p not in best_first]
+        return self._first_valid(iter(best_first + others), warnings, with_trainer=False)
 
     def _first_valid(
         self, paths: Iterator[Path], warnings: list[str], with_trainer: bool
     ) -> Checkpoint | None:
-        foreign, damaged = None, None
+        refused: list[CheckpointError] = []
         for path in paths:
             try:
                 found = checkpoint.read(path, with_trainer=with_trainer)
+                mine, its = self.vocabulary.digest, found.manifest.vocabulary_digest
+                if mine != its:
+                    raise CheckpointError(
+                        f"{path} was trained with another vocabulary ({its[:12]}…) than this "
+                        f"run's ({mine[:12]}…): it cannot be read with these characters."
+                    )
             except CheckpointError as error:
-                warnings.append(f"{error} An earlier checkpoint is tried.")
-                damaged = error
+                refused.append(error)
                 continue
-            mine, its = self.vocabulary.digest, found.manifest.vocabulary_digest
-            if mine == its:
-                return found
-            foreign = CheckpointError(
-                f"{path} was trained with another vocabulary ({its[:12]}…) than this run's "
-                f"({mine[:12]}…): it cannot be read with these characters."
-            )
-        if foreign is not None:
-            raise foreign
-        if damaged is not None:
-            raise CheckpointError(f"No checkpoint of {self.path} is whole. {damaged}") from None
+            warnings.extend(f"{error} An earlier checkpoint is tried." for error in refused)
+            return found
+        if refused:
+            raise CheckpointError(f"No checkpoint of {self.path} is whole. {refused[0]}")
         return None
 
     # -- the log and the samples ------------------------------------------------------------
@@ -267,8 +266,12 @@ class Run:
         return list(_lines(self.samples_path))
 
     def add_sample(self, sample: dict[str, Any]) -> None:
-        with self.samples_path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(sample, ensure_ascii=False) + "\n")
+        line = json.dumps(sample, ensure_ascii=False) + "\n"
+        with self.samples_path.open("ab+") as file:
+            # A crash may have cut the line before; half a surrogate pair becomes its JSON escape.
+            if file.tell() and not _ends_a_line(file):
+                file.write(b"\n")
+            file.write(line.encode("utf-8", "backslashreplace"))
 
 
 def summary_of(run: Run) -> RunSummary:
@@ -295,11 +298,11 @@ def summary_of(run: Run) -> RunSummary:
 
 def check_free(path: Path) -> None:
     """Refuses a place for a new run that holds a run already, or anything else."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise RunError(f"{path} is not a folder: choose another place with --run.")
     try:
+        if not path.exists():
+            return
+        if not path.is_dir():
+            raise RunError(f"{path} is not a folder: choose another place with --run.")
         names = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
@@ -311,16 +314,21 @@ def check_free(path: Path) -> None:
         )
 
 
+def _ends_a_line(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """The JSON objects of a file of lines; a line cut by a crash is passed over."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             yield value

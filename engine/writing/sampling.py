@@ -23,14 +23,15 @@ def distribution(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """logits (V,) -> the candidates' ids (K,), likeliest first where a choice was made among
     them, and their probabilities (K,), which sum to 1. <unk> is never a candidate."""
-    scores = logits.astype(np.float64)
-    scores[UNKNOWN_ID] = -np.inf
+    ids = np.arange(UNKNOWN_ID + 1, len(logits))
+    scores = logits[ids].astype(np.float64)
     if config.temperature == 0:
-        return np.array([scores.argmax()]), np.ones(1)
-    ids = np.arange(len(scores))
+        return ids[[scores.argmax()]], np.ones(1)
     if 0 < config.top_k < len(scores):
-        ids = np.sort(np.argpartition(-scores, config.top_k - 1)[: config.top_k])
-    probabilities = _softmax(scores[ids] / config.temperature)
+        kept = np.sort(np.argpartition(-scores, config.top_k - 1)[: config.top_k])
+        ids, scores = ids[kept], scores[kept]
+    with np.errstate(over="ignore"):  # a temperature near 0 sends all but the likeliest to -inf
+        probabilities = _softmax((scores - scores.max()) / config.temperature)
     if config.top_p < 1:
         order = np.argsort(-probabilities, kind="stable")
         before = np.cumsum(probabilities[order]) - probabilities[order]
@@ -53,6 +54,7 @@ def draw(
 
 
 def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponentials = np.exp(scores - scores.max())
+    """Of scores whose maximum is 0, so that nothing overflows."""
+    exponentials = np.exp(scores)
     normalised: NDArray[np.float64] = exponentials / exponentials.sum()
     return normalised

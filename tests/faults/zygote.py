@@ -92,7 +92,8 @@ def live(command: dict[str, Any]) -> None:
     elif command["do"] == "train":
         train(create(command), command)
     elif command["do"] == "lock":
-        Run.open(Path(command["path"])).lock()
+        run = Run.open(Path(command["path"]))
+        run.lock()
         say(locked=True)
         while True:
             signal.pause()

@@ -116,14 +116,14 @@ def _refuse_use(error: typer.TyperException) -> int:
     if message:  # without one, help was asked for by giving no words at all, and was shown
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "lyricrnn"
-        output.tell(f"{message}: see `{path} --help`.", prefix="lyricrnn: ", style="red")
+        output.tell(f"{message}: see `{path} --help`.", prefix="lyricrnn: ", style="bold red")
     return cast(int, status)
 
 
 def _fail(error: Exception, message: str, status: int) -> int:
     if _debugging():
         traceback.print_exception(error)
-    output.tell(message, prefix="lyricrnn: ", style="red")
+    output.tell(message, prefix="lyricrnn: ", style="bold red")
     return status
 
 

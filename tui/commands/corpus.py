@@ -10,6 +10,7 @@ import typer
 
 from tui import display
 from tui.commands import charts, options, output
+from tui.commands.output import Column, number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,7 +60,13 @@ def _list(*, as_json: bool) -> None:
     else:
         output.show(
             output.table(
-                ("name", ">songs", ">characters", "licence", "what it is"),
+                (
+                    Column("name", "whole"),
+                    number("songs"),
+                    number("characters"),
+                    Column("licence", "whole"),
+                    Column("what it is"),
+                ),
                 (
                     (
                         corpus.name,
@@ -92,12 +99,12 @@ def _show(name: str, *, as_json: bool) -> None:
     output.show(
         output.figures(
             [
-                ("text", f"{found.name} ({path})"),
+                ("text", str(path)),
                 ("encoding", found.encoding + sure),
                 ("songs", display.count(found.songs)),
                 ("lines", display.count(found.lines)),
                 (
-                    "length of a line",
+                    "line length",
                     f"{found.mean_line_length:.1f} characters, at most "
                     f"{display.count(found.longest_line)}",
                 ),
@@ -119,7 +126,7 @@ def most_common(counts: Sequence[tuple[str, int]], total: int) -> Table:
     """The most common characters with a bar each, the longest for the most common one."""
     most = max(count for _, count in counts)
     return output.table(
-        ("character", ">count", ">share", ""),
+        (Column("character"), number("count"), number("share"), Column("")),
         (
             (
                 display.character_name(character),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from engine.errors import ConfigError, CorpusError, PromptError
 from tui import display
 from tui.commands import options, output
 from tui.commands.corpus import most_common
+from tui.commands.output import Column, number
 
 if TYPE_CHECKING:
     from engine.corpus.vocabulary import Vocabulary
@@ -96,16 +97,16 @@ def _facts_of(vocabulary: Vocabulary) -> dict[str, Any]:
 
 def _show_vocabulary(vocabulary: Vocabulary) -> None:
     total = sum(vocabulary.counts)
+    unknown = (
+        f", {display.count(vocabulary.counts[0])} of them <unk>" if vocabulary.counts[0] else ""
+    )
     common = list(zip(vocabulary.characters, vocabulary.counts, strict=True))[1 : _COMMON + 1]
     output.show(
         output.figures(
             [
                 ("vocabulary", f"{display.count(vocabulary.size)} entries, <unk> included"),
                 ("digest", vocabulary.digest),
-                (
-                    "characters",
-                    f"{display.count(total)}, {display.count(vocabulary.counts[0])} of them <unk>",
-                ),
+                ("characters", display.count(total) + unknown),
             ]
         ),
         "",
@@ -124,7 +125,7 @@ def _inspect_run(name: str, text: str | None, *, as_json: bool) -> None:
     run = Run.open(find_run(name))
     known = None if text is None else _known(run, text)
     network, checkpoint = best_network(run)
-    plan = run.facts.plan
+    plan, reached = run.facts.plan, checkpoint.manifest.progress.step
     tensors = trace.tensors(network)
     flow = trace.flow(network, plan.batch, plan.time_steps)
     steps = None
@@ -133,7 +134,7 @@ def _inspect_run(name: str, text: str | None, *, as_json: bool) -> None:
     if as_json:
         told: dict[str, Any] = {
             "run": run.path,
-            "step": checkpoint.manifest.progress.step,
+            "step": reached,
             "vocabulary": _facts_of(run.vocabulary),
             "tensors": [asdict(tensor) for tensor in tensors],
             "flow": [asdict(step) for step in flow],
@@ -145,9 +146,10 @@ def _inspect_run(name: str, text: str | None, *, as_json: bool) -> None:
         for step in steps:
             _show_step(run.vocabulary, step)
     else:
+        output.show(output.figures([("run", f"{run.path}, step {display.count(reached)}")]))
         _show_vocabulary(run.vocabulary)
         _show_tensors(tensors)
-        _show_flow(run, flow)
+        _show_flow(flow, trace.sizes(network, plan.batch, plan.time_steps))
 
 
 def _known(run: Run, text: str) -> str:
@@ -163,21 +165,28 @@ def _known(run: Run, text: str) -> str:
 
 
 def _show_tensors(tensors: Sequence[TensorFacts]) -> None:
+    from rich.text import Text
+
     from engine.model.trace import shape_text
 
     parameters, size = sum(t.parameters for t in tensors), sum(t.bytes for t in tensors)
     output.show(
         "",
         output.table(
-            ("tensor", "symbolic", "shape", ">parameters", ">bytes", "meaning"),
+            (
+                Column("tensor"),
+                Column("symbolic", "whole"),
+                Column("shape", "whole"),
+                number("parameters"),
+                number("bytes"),
+            ),
             (
                 (
-                    tensor.name,
+                    Text.assemble(tensor.name, (f"\n  {tensor.meaning}", "dim")),
                     tensor.symbolic_shape,
                     shape_text(tensor.shape),
                     display.count(tensor.parameters),
                     display.bytes_(tensor.bytes),
-                    tensor.meaning,
                 )
                 for tensor in tensors
             ),
@@ -186,15 +195,20 @@ def _show_tensors(tensors: Sequence[TensorFacts]) -> None:
     )
 
 
-def _show_flow(run: Run, flow: Sequence[FlowFacts]) -> None:
-    from engine.model.trace import shape_text
+def _show_flow(flow: Sequence[FlowFacts], sizes: Mapping[str, int]) -> None:
+    from engine.model.trace import LETTERS, shape_text
 
-    plan = run.facts.plan
+    letters = [f"{LETTERS[letter]} {letter} = {size:,}" for letter, size in sizes.items()]
     output.show(
         "",
-        f"A batch of {plan.batch} × {plan.time_steps} characters on its way",
+        f"A batch on its way, with {', '.join(letters)}:",
         output.table(
-            ("tensor", "symbolic", "shape", "by"),
+            (
+                Column("tensor", "whole"),
+                Column("symbolic", "whole"),
+                Column("shape", "whole"),
+                Column("by"),
+            ),
             (
                 (fact.name, fact.symbolic_shape, shape_text(fact.shape), fact.operation)
                 for fact in flow
@@ -227,7 +241,16 @@ def _show_step(vocabulary: Vocabulary, step: StepTrace) -> None:
     )
     output.show(
         f"{name}  id {step.id}",
-        output.table(("", ">mean", ">min", ">max", "the first values"), rows),
+        output.table(
+            (
+                Column("", "whole"),
+                number("mean"),
+                number("min"),
+                number("max"),
+                Column("the first values"),
+            ),
+            rows,
+        ),
         f"next: {following}",
         "",
     )

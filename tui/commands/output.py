@@ -12,9 +12,9 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from engine.errors import LyricError
 from tui.display import visible
@@ -22,6 +22,7 @@ from tui.display import visible
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 UNCUT = 200
 """Columns of what is not a terminal: room enough that no table has to be cut."""
@@ -60,22 +61,18 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty()
 
 
-def has_colours(stream: TextIO) -> bool:
-    """Whether codes for colour and weight may be written: https://no-color.org."""
-    dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown")
-    return is_terminal(stream) and not os.environ.get("NO_COLOR") and not dumb
-
-
 def console(stream: TextIO, into: TextIO | None = None) -> Console:
     """A rich console that takes texts literally and adds no colour of its own. It writes as is
-    right for `stream`, to that or `into` another one."""
+    right for `stream`, to that or `into` another one. With NO_COLOR (https://no-color.org) it
+    writes no codes for weight either."""
     from rich.console import Console
 
     terminal = is_terminal(stream)
+    coloured = terminal and not os.environ.get("NO_COLOR")
     return Console(
         file=into or stream,
         force_terminal=terminal,
-        color_system="auto" if has_colours(stream) else None,
+        color_system="auto" if coloured else None,
         width=None if terminal else UNCUT,
         markup=False,
         emoji=False,
@@ -102,8 +99,11 @@ def write(text: str) -> None:
 
 
 def write_json(values: Mapping[str, Any]) -> None:
-    """One object as one line; a number that JSON has no word for becomes null."""
+    """One object as one line. A number that JSON has no word for becomes null; characters that a
+    terminal would obey or hide are escaped, as JSON can."""
     line = json.dumps(_plain(values), ensure_ascii=False, allow_nan=False)
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
     try:
         line.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -143,38 +143,67 @@ def figures(pairs: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """A table of texts. A heading that begins with ">" is of numbers, set right and never cut."""
+class Column(NamedTuple):
+    """A column of a table. Where it is too long it is folded into several lines, or kept `whole`
+    at the cost of the others, or `cut`."""
+
+    title: str
+    long: Literal["folded", "whole", "cut"] = "folded"
+    right: bool = False
+
+
+def number(title: str) -> Column:
+    """A column of numbers."""
+    return Column(title, "whole", right=True)
+
+
+def table(columns: Sequence[Column], rows: Iterable[Iterable[str | Text]]) -> Table:
+    """A table of texts, which are made visible, and of `Text` as it is."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in columns:
-        number = name.startswith(">")
+    for column in columns:
         made.add_column(
-            name.removeprefix(">"),
-            justify="right" if number else "left",
-            no_wrap=number,
+            visible(column.title),
+            justify="right" if column.right else "left",
+            no_wrap=column.long == "whole",
             overflow="fold",
         )
     for row in rows:
-        made.add_row(*(visible(cell) for cell in row))
+        made.add_row(
+            *(_cell(cell, column) for cell, column in zip(row, columns, strict=True)),
+        )
     return made
+
+
+def _cell(cell: str | Text, column: Column) -> Text:
+    from rich.text import Text
+
+    shown = Text(visible(cell)) if isinstance(cell, str) else cell
+    if column.long == "cut":
+        # Said of the text and not of the column, which rich would then keep as wide as it is.
+        shown.no_wrap, shown.overflow = True, "ellipsis"
+    return shown
 
 
 # -- standard error -------------------------------------------------------------------------
 
 
 def tell(text: str, *, prefix: str = "", style: str = "") -> None:
-    """A line to standard error, made visible; `style` colours the prefix, or all of it."""
-    shown, before = visible(text), prefix
-    if style and has_colours(sys.stderr):
-        code = {"red": "1;31", "yellow": "33", "dim": "2"}[style]
-        if prefix:
-            before = f"\x1b[{code}m{prefix}\x1b[0m"
-        else:
-            shown = f"\x1b[{code}m{shown}\x1b[0m"
+    """A line to standard error, made visible; `style` is of the prefix, or of all where there is
+    none. A terminal gets it wrapped between words."""
+    from rich.text import Text
+
+    line = visible(text)
+    if is_terminal(sys.stderr):
+        said = io.StringIO()
+        parts = [(prefix, style), line] if prefix else [(line, style)]
+        console(sys.stderr, said).print(Text.assemble(*parts))
+        line = said.getvalue().removesuffix("\n")
+    else:
+        line = prefix + line
     with contextlib.suppress(OSError):
-        print(before + shown, file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def warn(message: str) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.errors import CheckpointError, InputError, LyricError
+from engine.errors import InputError, LyricError
 from tui import display
 from tui.commands import charts, options, output
+from tui.commands.output import Column, number
 
 if TYPE_CHECKING:
-    from engine.training.checkpoint import Progress
     from engine.training.run import Run
 
 _CHART_WIDTH = 72
@@ -31,6 +31,7 @@ _COLUMNS = (
     "learning_rate",
     "held_out_loss",
 )
+_MISSING = object()
 
 app = typer.Typer(help="Lists, shows, compares and exports runs.", no_args_is_help=True)
 
@@ -76,52 +77,61 @@ class _Standing:
     """A run, and how far it came by its newest checkpoint."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.facts = run, run.facts
-        self.progress = _progress(run)
+        from engine.training.run import summary_of
+
+        self.run, self.facts, self.summary = run, run.facts, summary_of(run)
 
     @property
     def figures(self) -> dict[str, Any]:
         """What tables and JSON tell of it."""
         from engine.training.metrics import bits_per_character, perplexity
 
-        loss = self.progress.best_loss
+        found, loss = self.summary, self.summary.best_held_out_loss
         return {
-            "name": self.run.path.name,
-            "run": self.run.path,
-            "corpus": self.facts.corpus.name,
-            "cell": self.facts.config.model.cell,
-            "step": self.progress.step,
-            "total_steps": self.facts.plan.steps,
-            "loss": self.progress.loss,
+            "name": found.path.name,
+            "run": found.path,
+            "corpus": found.corpus_name,
+            "cell": found.cell,
+            "hidden": found.hidden,
+            "layers": found.layers,
+            "step": found.step,
+            "total_steps": found.total_steps,
             "held_out_loss": loss,
             "perplexity": None if loss is None else perplexity(loss),
             "bits_per_character": None if loss is None else bits_per_character(loss),
-            "seconds": self.progress.seconds,
-            "created": self.facts.created,
+            "seconds": found.seconds,
+            "created": found.created,
         }
+
+    def points(self, figure: str) -> list[tuple[int, float]]:
+        """(step, value) of one figure in the log, up to the newest checkpoint: what was logged
+        after it is gone when the run goes on. What is no number is nan."""
+        return [
+            (point["step"], float(value) if isinstance(value, int | float) else math.nan)
+            for point in self.run.metrics()
+            if isinstance(point.get("step"), int) and point["step"] <= self.summary.step
+            for value in [point.get(figure, _MISSING)]
+            if value is not _MISSING
+        ]
+
+    @property
+    def training_loss(self) -> float | None:
+        points = self.points("loss")
+        return points[-1][1] if points else None
 
     @property
     def created(self) -> str:
+        """When the run was begun: the day and the minute, or of another year the day."""
         try:
-            return f"{datetime.fromisoformat(self.facts.created):%Y-%m-%d %H:%M}"
+            when = datetime.fromisoformat(self.facts.created)
         except ValueError:
             return self.facts.created
+        this_year = when.year == datetime.now().year
+        return f"{when:%m-%d %H:%M}" if this_year else f"{when:%Y-%m-%d}"
 
     @property
     def steps(self) -> str:
-        return f"{display.count(self.progress.step)}/{display.count(self.facts.plan.steps)}"
-
-
-def _progress(run: Run) -> Progress:
-    """That of the newest checkpoint whose manifest can be read; its weights are not looked at."""
-    from engine.training import checkpoint
-
-    for path in reversed(checkpoint.listed(run.checkpoints)):
-        try:
-            return checkpoint.read_manifest(path).progress
-        except CheckpointError:
-            continue
-    return checkpoint.Progress()
+        return f"{display.count(self.summary.step)}/{display.count(self.summary.total_steps)}"
 
 
 def _open(name: str) -> _Standing:
@@ -151,14 +161,21 @@ def _list(*, as_json: bool) -> None:
     else:
         output.show(
             output.table(
-                ("name", "corpus", "cell", ">steps", ">held-out loss", "when"),
+                (
+                    Column("name", "whole"),
+                    Column("corpus", "cut"),
+                    Column("cell", "whole"),
+                    number("steps"),
+                    number("held-out"),
+                    Column("begun", "whole"),
+                ),
                 (
                     (
                         standing.run.path.name,
                         standing.facts.corpus.name,
                         standing.facts.config.model.cell,
                         standing.steps,
-                        display.loss(standing.progress.best_loss),
+                        display.loss(standing.summary.best_held_out_loss),
                         standing.created,
                     )
                     for standing in found
@@ -173,59 +190,52 @@ def _list(*, as_json: bool) -> None:
 def _show(name: str, *, as_json: bool) -> None:
     standing = _open(name)
     run, facts = standing.run, standing.facts
-    curve = [
-        {"step": point["step"], "held_out_loss": point["held_out_loss"]}
-        for point in run.metrics()
-        if "held_out_loss" in point
-    ]
+    curve, loss = standing.points("held_out_loss"), standing.training_loss
     samples = run.samples()
     if as_json:
         output.write_json(
             {
                 **standing.figures,
+                "loss": loss,
                 "config": facts.config.model_dump(mode="json"),
                 "plan": facts.plan.model_dump(mode="json"),
                 "text": facts.corpus.model_dump(mode="json"),
                 "vocabulary": {"size": run.vocabulary.size, "digest": run.vocabulary.digest},
-                "held_out": curve,
+                "held_out": [{"step": step, "loss": value} for step, value in curve],
                 "samples": samples,
             }
         )
         return
-    told, progress = standing.figures, standing.progress
-    best = display.loss(progress.best_loss)
-    if progress.best_step is not None:
-        best += f" at step {display.count(progress.best_step)}: perplexity "
-        best += f"{display.loss(told['perplexity'])}, {display.loss(told['bits_per_character'])} "
-        best += "bits a character"
+    told = standing.figures
+    best = display.loss(told["held_out_loss"])
+    if told["held_out_loss"] is not None:
+        best += (
+            f", perplexity {display.loss(told['perplexity'])}, "
+            f"{display.loss(told['bits_per_character'])} bits a character"
+        )
     output.show(
         output.figures(
             [
                 ("run", str(run.path)),
-                ("begun", standing.created),
+                ("begun", facts.created),
                 ("text", _text_of(run)),
                 ("network", _network_of(run)),
                 ("learning", _learning_of(run)),
-                ("steps", f"{standing.steps}, in {display.duration(progress.seconds)}"),
-                ("training loss", display.loss(progress.loss)),
+                ("steps", f"{standing.steps}, in {display.duration(told['seconds'])}"),
+                ("training loss", display.loss(loss)),
                 ("best held-out loss", best),
             ]
         )
     )
-    chart = charts.columns([_number(point["held_out_loss"]) for point in curve], _CHART_WIDTH)
+    chart = charts.columns([value for _, value in curve], _CHART_WIDTH)
     if chart:
-        begin, end = display.count(curve[0]["step"]), display.count(curve[-1]["step"])
+        begin, end = display.count(curve[0][0]), display.count(curve[-1][0])
         output.show("", f"held-out loss, steps {begin} to {end}", *chart)
     if samples:
         last = samples[-1]
-        heading = f"\nwritten at step {display.count(last.get('step', 0))}\n"
+        heading = f"\nwritten at step {last.get('step', display.NO_VALUE)}\n"
         lines = str(last.get("text", "")).strip("\n").split("\n")
         output.write(heading + "".join(f"    {display.visible(line)}\n" for line in lines))
-
-
-def _number(value: object) -> float:
-    """A figure of the log; one that is no number is a gap in the chart."""
-    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _text_of(run: Run) -> str:
@@ -275,7 +285,11 @@ def _compare(names: Sequence[str], *, as_json: bool) -> None:
         output.write_json(
             {
                 "runs": [
-                    {**standing.figures, "config": standing.facts.config.model_dump(mode="json")}
+                    {
+                        **standing.figures,
+                        "loss": standing.training_loss,
+                        "config": standing.facts.config.model_dump(mode="json"),
+                    }
                     for standing in standings
                 ],
                 "differing": differing,
@@ -286,9 +300,9 @@ def _compare(names: Sequence[str], *, as_json: bool) -> None:
     rows: list[tuple[str, list[str]]] = [
         ("corpus", [standing.facts.corpus.name for standing in standings]),
         ("cell", [standing.facts.config.model.cell for standing in standings]),
-        ("steps", [standing.steps for standing in standings]),
-        ("time", [display.duration(standing.progress.seconds) for standing in standings]),
-        ("training loss", [display.loss(one["loss"]) for one in told]),
+        ("steps done", [standing.steps for standing in standings]),
+        ("time", [display.duration(standing.summary.seconds) for standing in standings]),
+        ("training loss", [display.loss(standing.training_loss) for standing in standings]),
         ("held-out loss", [display.loss(one["held_out_loss"]) for one in told]),
         ("perplexity", [display.loss(one["perplexity"]) for one in told]),
         ("bits per character", [display.loss(one["bits_per_character"]) for one in told]),
@@ -298,7 +312,7 @@ def _compare(names: Sequence[str], *, as_json: bool) -> None:
     ]
     output.show(
         output.table(
-            ("", *(standing.run.path.name for standing in standings)),
+            [Column(""), *(Column(standing.run.path.name) for standing in standings)],
             ([name, *values] for name, values in rows),
         )
     )
@@ -328,6 +342,8 @@ def _value(value: object) -> str:
 def _export(name: str, target: Path | None) -> None:
     rows: dict[int, dict[str, Any]] = {}
     for point in _open(name).run.metrics():
+        if not isinstance(point.get("step"), int):
+            continue
         if "held_out_loss" in point:  # its perplexity is of the held-out loss: not of this column
             rows.setdefault(point["step"], {})["held_out_loss"] = point["held_out_loss"]
         elif "loss" in point:

@@ -92,7 +92,7 @@ class _Bar:
         self._screen, self._gone = screen, False
         self._bar = Progress(
             TextColumn(f"{{task.fields[state]:<{_STATE}}}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
             TextColumn("{task.fields[figures]}"),
             console=screen,
             auto_refresh=False,
@@ -134,11 +134,11 @@ class _Bar:
         heading, *lines = _sample_lines(step, text)
         self._print(Text(heading))
         for line in lines:
-            self._print(Text(display.visible(line), style="italic"))
+            self._print(Text(display.visible(line), style="dim"))
 
     def _print(self, what: Any) -> None:
         with self._whatever_becomes_of_the_terminal():
-            self._bar.console.print(what, soft_wrap=True)
+            self._screen.print(what)
 
     @contextlib.contextmanager
     def _whatever_becomes_of_the_terminal(self) -> Iterator[None]:
@@ -175,5 +175,5 @@ def _figures(snapshot: TrainingSnapshot, room: int) -> list[str]:
 
 
 def _perplexity(value: float | None) -> str:
-    """Four digits: 1027 characters are told apart, 4.63 of them to a hundredth."""
-    return display.loss(value) if value is None or not value < 1e4 else f"{value:.4g}"
+    """Fewer digits where it is large, and always as wide, so that the bar stays where it is."""
+    return f"{value:6.2f}" if value is not None and value < 1000 else display.loss(value)

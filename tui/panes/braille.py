@@ -66,7 +66,10 @@ class Canvas:
         Each column takes the climb from its neighbour's height to its own. So the column x0 holds
         nothing but its one dot, and a line can be taken back by erasing the columns after it.
         """
-        self.column(layer, x0, y0, y1 if x0 == x1 else y0)
+        if x0 == x1:
+            self.column(layer, x0, y0, y1)
+            return
+        self.dot(layer, x0, y0)
         length, direction = abs(x1 - x0), 1 if x1 > x0 else -1
         before = y0
         for n in range(1, length + 1):
@@ -75,10 +78,10 @@ class Canvas:
             self.column(layer, x0 + n * direction, start, y)
             before = y
 
-    def write(self, layer: int, column: int, row: int, character: str) -> None:
-        """Put a character, one cell wide, in place of the dots of a cell."""
-        if 0 <= column < self.columns and 0 <= row < self.rows:
-            index = row * self.columns + column
+    def write(self, layer: int, x: int, y: int, character: str) -> None:
+        """Put a character, one cell wide, in place of the dots of the cell that holds (x, y)."""
+        if 0 <= x < self.width and 0 <= y < self.height:
+            index = y // DOTS_HIGH * self.columns + x // DOTS_WIDE
             self._characters[layer][index] = character
             self._touched.add(index)
 
@@ -86,10 +89,10 @@ class Canvas:
         """Take the dots of a layer out of the columns x0 to x1, both included."""
         dots = self._dots[layer]
         for x in range(max(0, x0), min(self.width - 1, x1) + 1):
-            keep = ~sum(row[x % DOTS_WIDE] for row in BITS)
+            column = sum(row[x % DOTS_WIDE] for row in BITS)
             for index in range(x // DOTS_WIDE, len(dots), self.columns):
-                if dots[index] & ~keep:
-                    dots[index] &= keep
+                if dots[index] & column:
+                    dots[index] &= ~column
                     self._touched.add(index)
 
     def clear(self) -> None:

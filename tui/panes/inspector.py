@@ -172,7 +172,7 @@ class InspectorPage(ScrollView, can_focus=False):
     # What a page has to say
 
     @property
-    def is_empty(self) -> bool:
+    def is_blank(self) -> bool:
         """Whether there is nothing to show yet."""
         raise NotImplementedError
 
@@ -187,7 +187,7 @@ class InspectorPage(ScrollView, can_focus=False):
     # What the inspector does with it
 
     def clear(self, placeholder: str) -> None:
-        if not self.is_empty or placeholder != self._placeholder:
+        if not self.is_blank or placeholder != self._placeholder:
             self._placeholder = placeholder
             self.forget()
             self.update()
@@ -195,10 +195,11 @@ class InspectorPage(ScrollView, can_focus=False):
     def update(self) -> None:
         """Show what has changed."""
         width = self.scrollable_content_region.width
+        self._laid_out_for = self.size if width > 0 else Size()
         if width < 1:
+            self._layout = Layout.of(())
             return  # No room yet; the resize that gives it room updates.
-        self._laid_out_for = self.size
-        self._layout = self._sentence(width) if self.is_empty else self.lay_out(width)
+        self._layout = self._sentence(width) if self.is_blank else self.lay_out(width)
         lines = self._layout.length + len(self._layout.head) + len(self._layout.foot)
         self.virtual_size = Size(width, lines)
         self.scroll_to(y=self.scroll_y)  # Fewer lines may end above the view.
@@ -267,7 +268,7 @@ class VocabularyPage(InspectorPage):
             self.scroll_to(y=0)
 
     @property
-    def is_empty(self) -> bool:
+    def is_blank(self) -> bool:
         return not self._entries.rows
 
     def forget(self) -> None:
@@ -326,7 +327,7 @@ class TensorsPage(InspectorPage):
             self.update()
 
     @property
-    def is_empty(self) -> bool:
+    def is_blank(self) -> bool:
         return not self._rows
 
     def forget(self) -> None:
@@ -336,8 +337,12 @@ class TensorsPage(InspectorPage):
         titles = _titles([(row.name, row.symbolic_shape, row.shape) for row in self._rows], width)
         body: list[Line] = []
         for row, title in zip(self._rows, titles, strict=True):
-            body += title
-            body += _left_and_right(row.meaning, _size(row.parameters, row.bytes), width)
+            size = _size(row.parameters, row.bytes)
+            spare = width - sum(cell_len(text) for text, _ in title[-1])
+            if len(title) > 1 and spare >= len(size) + 2:  # there is room beside the shapes
+                title[-1].append((fit(size, spare, align="right"), "dim"))
+                size = ""
+            body += [*title, *_left_and_right(row.meaning, size, width)]
         parameters = sum(row.parameters for row in self._rows)
         left = f"{count(len(self._rows))} tensors"
         right = _size(parameters, sum(row.bytes for row in self._rows))
@@ -359,7 +364,7 @@ class ShapesPage(InspectorPage):
             self.update()
 
     @property
-    def is_empty(self) -> bool:
+    def is_blank(self) -> bool:
         return not self._rows
 
     def forget(self) -> None:
@@ -408,7 +413,7 @@ def _size(parameters: int, size: int) -> str:
 def _left_and_right(left: str, right: str, width: int) -> list[Line]:
     """A text of as many lines as it needs, and a short one at the right end of the last."""
     lines = [f"  {line.plain.rstrip()}" for line in content(left).wrap(max(1, width - 2))]
-    if width - cell_len(lines[-1]) < cell_len(right) + 2:
+    if right and width - cell_len(lines[-1]) < len(right) + 2:
         lines.append("")
     lines[-1] += fit(right, width - cell_len(lines[-1]), align="right")
     return [[(line, "dim")] for line in lines]
@@ -559,7 +564,7 @@ class Inspector(Widget, can_focus=True):
 
     def search(self) -> None:
         """Open the search in the vocabulary, or go back to it."""
-        if self._vocabulary.is_empty:
+        if self._vocabulary.is_blank:
             return
         self._searching = True
         self.show_tab("vocabulary")

@@ -11,21 +11,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, count
 from typing import ClassVar, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.app import RenderResult
 from textual.content import Content
-from textual.events import Resize
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.panes.braille import Canvas
+from tui.panes.braille import DOTS_HIGH, Canvas
 
 MEMORY = 0.03  # of the moving average: about this share of the losses so far,
 SHORTEST_MEMORY = 6  # but no fewer than this many
@@ -35,11 +34,11 @@ SCALE_SECONDS = 1.0  # the value axis moves at most this often
 LEGEND_SECONDS = 0.5  # and the figures in the legend change at most this often
 MANY_POINTS = 60  # from here on the axis closes in on the data; until then it starts at zero
 WARM_UP = 0.04  # share of the steps so far whose high losses don't count for the axis
-SPIKES = 0.02  # share of the training losses that may lie above the axis
+SPIKES = 0.02  # share of the training losses that may lie above the axis, and below it
 SHRINK = 0.7  # a tighter axis must save this much before it is worth a redraw
 
 GRID_EVERY = 8  # dots between the dots of a grid line
-SIGN_EVERY = 4  # columns at least between two signs on the held-out curve
+SIGN_EVERY = 8  # and at least between two signs on the held-out curve
 GUTTER = 6  # columns at the left: a number of five characters and a space
 LONGEST_NUMBER = GUTTER - 1
 LARGEST = 1e15  # values are drawn no larger; exp(nats) would overflow
@@ -98,9 +97,10 @@ def ticks(low: float, high: float, most: int, *, log: bool) -> list[float]:
     """Two to `most` round numbers, of which the first is ≤ low and the last is ≥ high."""
     if log:
         low, high = max(low, SMALLEST), max(high, SMALLEST)
-    if high - low < abs(high) * 1e-3:  # all the same, or as good as
-        margin = abs(high) * 0.1 or 1.0
-        low, high = low - margin, high + margin
+    size = max(abs(low), abs(high))
+    if high - low <= max(size * 1e-3, SMALLEST):  # all the same, or as good as
+        margin = size * 0.1 if size > SMALLEST else 1.0
+        low, high = max(low - margin, min(low, 0.0)), high + margin
     even = _even_ticks(low, high, most)
     if log and (even[0] <= 0 or high > 4 * low):
         return _log_ticks(max(low, SMALLEST), high, most)
@@ -120,18 +120,21 @@ def _even_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
-    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
-    sets: list[list[float]] = [
-        [digit * 10.0**power for power in decades for digit in digits]
-        for digits in ((1, 2, 5), (1, 3), (1,))
-    ]
-    sets += [sets[-1][::stride] for stride in range(2, len(decades))]
-    for candidates in sets:
-        first = max((n for n, tick in enumerate(candidates) if tick <= low), default=0)
-        last = next((n for n, tick in enumerate(candidates) if tick >= high), len(candidates) - 1)
-        if last - first < most:
-            return candidates[first : last + 1]
-    return [sets[2][0], sets[2][-1]]
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    within = [(1, 2, 5), (1, 3)]  # in each decade; else every one, two, three… decades
+    decades = (range(first, last + every, every) for every in count(1))
+    for candidates in chain(
+        (
+            [digit * 10.0**n for n in range(first, last + 1) for digit in digits]
+            for digits in within
+        ),
+        ([10.0**n for n in powers] for powers in decades),
+    ):
+        start = max(n for n, tick in enumerate(candidates) if tick <= low)
+        end = min(n for n, tick in enumerate(candidates) if tick >= high)
+        if end - start < most:
+            return candidates[start : end + 1]
+    raise AssertionError("the strides have no end")
 
 
 def round_up(steps: int) -> int:
@@ -184,7 +187,8 @@ class Curve:
             # correction for where it started.
             self._count += 1
             memory = min(self._count, max(SHORTEST_MEMORY, MEMORY * self._count))
-            self.smoothed += (loss - self.smoothed) / (memory if self._smooth else 1)
+            share = 1 / memory if self._smooth else 1.0
+            self.smoothed = (1 - share) * self.smoothed + share * loss
             point = Point(step, loss, loss, self.smoothed, False)
         else:
             point = Point(step, math.inf, -math.inf, math.nan, True)
@@ -238,6 +242,7 @@ Part = tuple[str, str | None]  # a text and its component class; None where it i
 class TrainingChart(Widget):
     """Training loss (each batch and smoothed) and held-out loss against the step."""
 
+    ALLOW_SELECT = False  # a drag of the mouse would copy dots
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "training-chart--raw",
         "training-chart--smooth",
@@ -280,10 +285,20 @@ class TrainingChart(Widget):
         self._clock = clock
         self._canvas: Canvas | None = None  # none while the widget has no room
         self._plot = Region()  # where the canvas lies: right of the numbers, below the legend
+        self._pens: dict[Curve, Pen] = {}
+        self._next_sign = 0  # the first dot where the held-out curve may bear a sign
+        self._legend: list[Part] = []
         self._timer: Timer | None = None
         self._scale_is_stale = self._legend_is_stale = False
         self._scaled_at = self._legend_at = -math.inf
         self._forget()
+
+    def _forget(self) -> None:
+        self._training, self._held_out = Curve(smooth=True), Curve(smooth=False)
+        self._total = 0
+        self._newest_step = 0
+        self._span = 1
+        self._ticks = [0.0, 1.0]
 
     # What it takes
 
@@ -332,14 +347,6 @@ class TrainingChart(Widget):
 
     # Data
 
-    def _forget(self) -> None:
-        self._training, self._held_out = Curve(smooth=True), Curve(smooth=False)
-        self._total = 0
-        self._newest_step = 0
-        self._span = 1
-        self._ticks = [0.0, 1.0]
-        self._next_sign = 0  # the first column that may hold a sign on the held-out curve
-
     def _add(self, curve: Curve, step: int, loss: float) -> None:
         first = self._is_empty
         point = curve.add(step, loss)
@@ -381,18 +388,18 @@ class TrainingChart(Widget):
         return changed
 
     def _bounds(self) -> tuple[float, float]:
-        """The lowest and highest value to be shown; the start and a few spikes may lie above."""
-        training = self._training.points
-        finite = [p for p in training + self._held_out.points if p.low <= p.high]
-        if not finite:
-            return 0.0, 1.0
+        """The lowest and highest value that the axis must hold."""
+        training = [p for p in self._training.points if p.low <= p.high]
+        held_out = [p for p in self._held_out.points if p.low <= p.high]
         if len(training) >= MANY_POINTS:
-            finite = [p for p in finite if p.step >= self._newest_step * WARM_UP] or finite
-        spikes = int(len(finite) * SPIKES)
-        lows, highs = sorted(p.low for p in finite), sorted(p.high for p in finite)
-        lines = [p.line for p in finite]
-        low, high = min(lows[spikes], *lines), max(highs[-1 - spikes], *lines)
-        return self._value(low), self._value(high)
+            settled = self._newest_step * WARM_UP
+            training = [p for p in training if p.step >= settled]
+            held_out = [p for p in held_out if p.step >= settled]
+        spikes = int(len(training) * SPIKES)
+        lows = sorted(p.low for p in training)[spikes:] + [p.low for p in held_out]
+        highs = sorted((p.high for p in training), reverse=True)[spikes:]
+        highs += [p.high for p in held_out]
+        return self._value(min(lows, default=0.0)), self._value(max(highs, default=1.0))
 
     # Drawing
 
@@ -415,7 +422,7 @@ class TrainingChart(Widget):
         x = self._x(canvas, point.step)
         pen = self._pens[curve]
         if point.broken:
-            canvas.write(MARKERS, x // 2, 0, "×")
+            canvas.write(MARKERS, x, 0, "×")
         if math.isnan(point.line):
             pen.lift()
             return
@@ -424,9 +431,9 @@ class TrainingChart(Widget):
         if curve is self._training:
             low, high = (self._y(canvas, self._value(v)) for v in (point.low, point.high))
             canvas.column(RAW, x, low, high)
-        elif x // 2 >= self._next_sign:
-            canvas.write(HELD_OUT_POINTS, x // 2, y // 4, "◆")
-            self._next_sign = x // 2 + SIGN_EVERY
+        elif x >= self._next_sign:
+            canvas.write(HELD_OUT_POINTS, x, y, "◆")
+            self._next_sign = x + SIGN_EVERY
 
     def _draw_all(self, canvas: Canvas) -> None:
         canvas.clear()
@@ -475,7 +482,8 @@ class TrainingChart(Widget):
         if self._legend_is_stale and legend_wait <= 0:
             self._legend_is_stale, self._legend_at = False, now
             self._repaint_legend()
-        waits = [scale_wait] * self._scale_is_stale + [legend_wait] * self._legend_is_stale
+        stale = ((self._scale_is_stale, scale_wait), (self._legend_is_stale, legend_wait))
+        waits = [wait for is_stale, wait in stale if is_stale]
         if waits and self._timer is None:
             self._timer = self.set_timer(min(waits), self._wake)
 
@@ -542,7 +550,7 @@ class TrainingChart(Widget):
 
     # Textual
 
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self) -> None:
         width, height = self.size
         left = GUTTER if width >= 4 * GUTTER else 0
         top = 1 if height >= 5 else 0
@@ -564,20 +572,19 @@ class TrainingChart(Widget):
     def watch_log_scale(self) -> None:
         self._redraw()
 
-    def render(self) -> RenderResult:
-        return ""  # never asked for: lines come from render_line
-
     def render_line(self, y: int) -> Strip:
         canvas = self._canvas
-        if canvas is None or self._is_empty:
+        if self._is_empty:
             parts = self._placeholder_line(y)
+        elif canvas is None:
+            parts = []
         elif y < self._plot.y:
             parts = self._legend
         elif y >= self._plot.bottom:
             parts = [self._gutter("step"), *self._step_axis()]
         else:
             row = y - self._plot.y
-            label = next((t for t in self._ticks if self._y(canvas, t) // 4 == row), None)
+            label = next((t for t in self._ticks if self._y(canvas, t) // DOTS_HIGH == row), None)
             parts = [self._gutter("" if label is None else tick_figure(label))]
             for column in range(canvas.columns):
                 character, layer = canvas.cell(column, row)
@@ -595,15 +602,17 @@ class TrainingChart(Widget):
 
     def _strip(self, parts: Iterable[Part]) -> Strip:
         """A line. Blanks take their neighbour's style: each change of style costs forty bytes."""
-        segments: list[Segment] = []
-        text, current = "", None
-        for piece, component in [*parts, ("", "end")]:
-            if component is None or component == current or current is None:
-                text, current = text + piece, component or current
-                continue
-            segments.append(Segment(text, self._component_style(current)))
-            text, current = piece, component
-        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
+        runs: list[Part] = [("", None)]
+        for text, component in parts:
+            before, current = runs[-1]
+            if current is None or component in (None, current):
+                runs[-1] = (before + text, component or current)
+            else:
+                runs.append((text, component))
+        strip = Strip(Segment(text, self._style(component)) for text, component in runs)
+        return strip.adjust_cell_length(self.size.width, self.rich_style)
 
-    def _component_style(self, component: str) -> Style:
+    def _style(self, component: str | None) -> Style:
+        if component is None:
+            return self.rich_style
         return self.get_component_rich_style(f"training-chart--{component}")

@@ -1,0 +1,103 @@
+"""From a corpus to a run that is ready: what is frozen, what is told, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.corpus.corpus import Corpus
+from engine.errors import CorpusError, RunError
+from engine.training import prepare
+from engine.training.prepare import Interrupted, new_run
+from engine.training.run import Run
+
+
+def prepared(workshop: Any, text: str, **changes: Any) -> tuple[Run, list[str]]:
+    config = workshop.config(**changes)
+    return new_run(workshop.folder / "run", Corpus.from_text(text, config=config.corpus), config)
+
+
+def test_a_budget_in_minutes_is_frozen_in_steps(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MEASURED_STEPS", 6)
+    changes = {"steps": None, "minutes": 0.2, "evaluate_every": 0}
+    run, _ = prepared(workshop, workshop.songs, **changes)
+    assert run.facts.plan.steps > 100  # a step of this network takes milliseconds
+
+    def measured(*arguments: Any, **named: Any) -> None:
+        raise AssertionError("a resumed run measures nothing again")
+
+    monkeypatch.setattr(prepare, "measure", measured)
+    assert workshop.loop(run).plan == run.facts.plan
+
+
+def test_measuring_changes_nothing_in_the_run(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that was measured learns as one of that many steps does."""
+    monkeypatch.setattr(prepare, "MEASURED_STEPS", 5)
+    timed = workshop.new_run("timed", steps=None, minutes=0.001, evaluate_every=0)
+    steps = timed.facts.plan.steps
+    counted = workshop.new_run("counted", steps=steps, evaluate_every=0)
+    for run in (timed, counted):
+        workshop.finish(workshop.loop(run))
+    assert timed.metrics_path.read_bytes() == counted.metrics_path.read_bytes()
+
+
+def test_stopping_while_measuring_leaves_nothing_behind(workshop: Any) -> None:
+    config = workshop.config(steps=None, minutes=1.0)
+    asked = iter([False, False, True])
+    with pytest.raises(Interrupted):
+        new_run(
+            workshop.folder / "run",
+            Corpus.from_text(workshop.songs),
+            config,
+            stopped=lambda: next(asked),
+        )
+    assert not (workshop.folder / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["ab", "abc", "春江\n花月\n\n夜"])
+def test_the_smallest_texts_train(workshop: Any, text: str) -> None:
+    run, warnings = prepared(workshop, text, batch=32, time_steps=64, steps=3)
+    assert any("batches shrink" in warning for warning in warnings)
+    loop = workshop.loop(run)
+    workshop.finish(loop)
+    assert loop.progress.step == 3
+
+
+def test_a_single_character_is_refused_and_leaves_nothing_behind(workshop: Any) -> None:
+    with pytest.raises(CorpusError):
+        prepared(workshop, "a")
+    assert not (workshop.folder / "run").exists()
+
+
+def test_characters_that_only_the_held_out_songs_have_are_in_the_vocabulary(workshop: Any) -> None:
+    run = workshop.new_run()
+    assert all(run.vocabulary.id_of(character) for character in workshop.songs)
+    assert run.ids("held_out").min() > 0
+
+
+def test_a_bidirectional_network_is_warned_of(workshop: Any) -> None:
+    run, warnings = prepared(workshop, workshop.songs, bidirectional=True)
+    assert any("cannot generate" in warning for warning in warnings)
+    loop = workshop.loop(run)
+    workshop.finish(loop)
+    assert loop.progress.step == 24
+
+
+def test_a_second_run_in_one_place_is_refused_before_any_work(workshop: Any, tmp_path: Path) -> None:
+    prepared(workshop, workshop.songs)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")}
+    with pytest.raises(RunError, match="holds a run already"):
+        prepared(workshop, workshop.songs, steps=None, minutes=60.0)
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")} == before
+
+
+def test_the_trainer_takes_the_threads_of_the_plan(workshop: Any) -> None:
+    prepare.trainer_for(workshop.new_run(threads=1), torch.device("cpu"))
+    assert torch.get_num_threads() == 1
