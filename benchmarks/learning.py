@@ -42,10 +42,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             run = str(Path(folder) / "run")
             began = time.perf_counter()
-            finished = last_line(
-                ["train", str(given.text), "--run", run, "--seed", seed]
-                + ["--preset", given.preset, "--split", given.split, "--minutes", given.minutes]
-            )
+            budget = ["--preset", given.preset, "--split", given.split, "--minutes", given.minutes]
+            finished = last_line(["train", str(given.text), "--run", run, "--seed", seed, *budget])
             row = {
                 "wall s": time.perf_counter() - began,
                 "steps": finished["step"],

@@ -8,6 +8,7 @@ Drives `lyricrnn` through a pseudo-terminal of 120 × 40, as a person over SSH w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -84,10 +85,8 @@ class Terminal:
         asked = time.perf_counter()
         self.press("\x11")
         while not os.waitpid(self.pid, os.WNOHANG)[0]:
-            try:
+            with contextlib.suppress(OSError):
                 self.read(0.02)
-            except OSError:
-                pass
         return time.perf_counter() - asked
 
 
