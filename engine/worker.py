@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 
 from engine.config import CorpusConfig, Device, GenerationConfig, TrainingConfig
+from engine.corpus import library
 from engine.corpus.corpus import Corpus
 from engine.corpus.vocabulary import Vocabulary
 from engine.errors import LyricError, PromptError, RunError
@@ -124,8 +125,9 @@ class Worker:
             raise RunError("Training needs a corpus: give a file, a folder or a shipped name.")
         name = ""
         if not isinstance(corpus, Corpus):
-            name = str(Path(corpus).resolve())
-            corpus = Corpus.load(corpus, config.corpus)
+            place = library.resolve(corpus)
+            name = str(place.resolve())
+            corpus = Corpus.load(place, config.corpus)
         path = path or new_path(corpus.name)
         run, warnings = prepare.new_run(path, corpus, config, name, self._interrupt.is_set)
         self._begin(run, config.device, tell, warnings)
@@ -280,10 +282,11 @@ class Worker:
 
     def look(self, corpus: str, config: CorpusConfig) -> CorpusView:
         """What a text holds, before anything is trained on it."""
-        found = Corpus.load(corpus, config)
+        place = library.resolve(corpus)
+        found = Corpus.load(place, config)
         vocabulary = Vocabulary.build(found.text, config.min_count)
         return CorpusView(
-            path=str(Path(corpus).resolve()),
+            path=str(place.resolve()),
             name=found.name,
             songs=len(found.songs),
             characters=found.characters,

@@ -48,9 +48,7 @@ def characters(seed: int = 2, batch: int = B, time: int = T) -> Tensor:
 
 def random_state(of: CharRNN, seed: int = 3, batch: int = B) -> State:
     generator = seeded(seed)
-    return tuple(
-        torch.randn(part.shape, generator=generator) for part in of.initial_state(batch)
-    )
+    return tuple(torch.randn(part.shape, generator=generator) for part in of.initial_state(batch))
 
 
 def results(of: CharRNN, ids: Tensor, state: State) -> dict[str, Tensor]:

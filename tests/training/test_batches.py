@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -47,7 +49,7 @@ def test_adjacent_rows_go_on_where_they_ended(
     text: tuple[np.ndarray, int, int], seed: int, epoch: int
 ) -> None:
     batches = epoch_of(Batches(*text, "adjacent", seed), epoch)
-    for before, after in zip(batches, batches[1:], strict=False):
+    for before, after in pairwise(batches):
         np.testing.assert_array_equal(after.inputs[:, 0], before.targets[:, -1])
     # The carried state fits only where the row goes on.
     assert [found.fresh for found in batches] == [True] + [False] * (len(batches) - 1)

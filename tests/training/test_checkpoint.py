@@ -174,7 +174,7 @@ def test_any_flipped_bit_is_refused(tmp_path: Path, seed: int) -> None:
         size = 8 * (path / name).stat().st_size
         for bit in {0, 7, size - 8, size - 1, *(rng.randrange(size) for _ in range(80))}:
             flip(path / name, bit)
-            with pytest.raises(CheckpointError, match=name.partition(".")[0]):
+            with pytest.raises(CheckpointError, match=path.name):
                 checkpoint.read(path)
             flip(path / name, bit)
     assert_whole(checkpoint.read(path))
@@ -243,7 +243,7 @@ def test_files_of_two_checkpoints_cannot_be_mixed(tmp_path: Path) -> None:
         seed=5,
     )
     (other / "model.safetensors").rename(first / "model.safetensors")
-    with pytest.raises(CheckpointError, match="model.safetensors is damaged"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged"):
         checkpoint.read(first)
 
 

@@ -116,10 +116,7 @@ def test_many_lanes_differ_little_from_one(cell: Cell) -> None:
 def by_windows(made: CharRNN, ids: np.ndarray, window: int) -> np.ndarray:
     """The losses of cold windows one after another, the last one as long as what is left."""
     return np.concatenate(
-        [
-            losses(made, ids[start : start + window + 1])
-            for start in range(0, len(ids) - 1, window)
-        ]
+        [losses(made, ids[start : start + window + 1]) for start in range(0, len(ids) - 1, window)]
     )
 
 
@@ -149,7 +146,9 @@ def test_cold_windows_know_less_than_a_carried_state() -> None:
     """The two protocols are told apart by what they measure, on a network that needs memory."""
     made = network(cell="lstm")
     ids = text(400)
-    assert last(windows(made, ids, 2)).loss != pytest.approx(last(stateful(made, ids, 1)).loss, abs=1e-4)
+    assert last(windows(made, ids, 2)).loss != pytest.approx(
+        last(stateful(made, ids, 1)).loss, abs=1e-4
+    )
 
 
 # --- What both leave alone ----------------------------------------------------------------------

@@ -392,19 +392,25 @@ def test_a_rate_that_is_none_is_refused(workshop: Any, rate: float) -> None:
 When = Callable[[Trainer], bool]
 
 
-def poison(loop: TrainingLoop, *, before: When | None = None, after: When | None = None) -> None:
-    """Makes a weight NaN before (or after) the steps that are chosen."""
+def poison(
+    loop: TrainingLoop,
+    *,
+    before: When | None = None,
+    after: When | None = None,
+    value: float = math.nan,
+) -> None:
+    """Makes weights NaN, or another value, before (or after) the steps that are chosen."""
     step = loop.trainer.step
 
-    def make_nan(chosen: When | None) -> None:
+    def spoil(chosen: When | None) -> None:
         if chosen is not None and chosen(loop.trainer):
             with torch.no_grad():
-                loop.trainer.network.output.bias[1] = math.nan
+                loop.trainer.network.output.weight[1] = value
 
     def poisoned() -> Any:
-        make_nan(before)
+        spoil(before)
         report = step()
-        make_nan(after)
+        spoil(after)
         return report
 
     loop.trainer.step = poisoned  # type: ignore[method-assign]
@@ -438,9 +444,7 @@ def test_a_loss_that_is_not_finite_goes_back_once_at_half_the_rate(workshop: Any
 
 
 @pytest.mark.parametrize("held_out", [0.3, 0.0])
-def test_the_second_time_it_ends_with_the_last_good_weights(
-    workshop: Any, held_out: float
-) -> None:
+def test_the_second_time_it_ends_with_the_last_good_weights(workshop: Any, held_out: float) -> None:
     run = workshop.new_run(held_out=held_out, evaluate_every=4, keep_checkpoints=1)
     loop = workshop.loop(run)
     poison(loop, after=lambda trainer: trainer.step_count == 10)
@@ -466,11 +470,15 @@ def test_after_going_back_a_stop_anywhere_changes_nothing(workshop: Any, seed: i
     )
 
 
-def test_it_goes_back_past_a_checkpoint_that_holds_the_bad_weights(workshop: Any) -> None:
-    """The update before made the weights bad, and they were saved before anybody could know."""
+@pytest.mark.parametrize("value", [math.nan, 3e38])
+def test_it_goes_back_past_a_checkpoint_that_holds_the_bad_weights(
+    workshop: Any, value: float
+) -> None:
+    """The update before made the weights bad, and they were saved before anybody could know. From
+    them the next step fails at any rate: going back to them would not help."""
     run = workshop.new_run(checkpoint_every=1, keep_checkpoints=3, evaluate_every=24)
     loop = workshop.loop(run)
-    poison(loop, after=once)
+    poison(loop, after=once, value=value)
     happened = workshop.finish(loop)
     assert len(of_kind(happened, Warned)) == 1
     assert loop.state is RunState.FINISHED
@@ -482,7 +490,7 @@ def test_an_evaluation_that_is_not_finite_is_no_best_and_spoils_no_file(workshop
     loop = workshop.loop(run)
     poison(loop, after=once)
     happened = workshop.advance_to(loop, 10)
-    while not of_kind(happened, Evaluated)[-1].step == 10:
+    while of_kind(happened, Evaluated)[-1].step != 10:
         happened += loop.advance()
     assert not of_kind(happened, Evaluated)[-1].best
     loop.advance()  # the checkpoint of step 10

@@ -80,9 +80,7 @@ def test_the_middle_of_the_cosine_is_the_middle_of_its_ends() -> None:
 
 @given(st.integers(1, 400), shares, peaks)
 def test_a_constant_rate_stays_after_the_warm_up(steps: int, warm_up: float, peak: float) -> None:
-    config = TrainingConfig(
-        steps=steps, warm_up=warm_up, learning_rate=peak, schedule="constant"
-    )
+    config = TrainingConfig(steps=steps, warm_up=warm_up, learning_rate=peak, schedule="constant")
     plan, found = rates(config, steps)
     assert found[: plan.warm_up_steps] == sorted(found[: plan.warm_up_steps])
     assert found[plan.warm_up_steps :] == [peak] * (steps + 1 - plan.warm_up_steps)

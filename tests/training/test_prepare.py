@@ -90,7 +90,9 @@ def test_a_bidirectional_network_is_warned_of(workshop: Any) -> None:
     assert loop.progress.step == 24
 
 
-def test_a_second_run_in_one_place_is_refused_before_any_work(workshop: Any, tmp_path: Path) -> None:
+def test_a_second_run_in_one_place_is_refused_before_any_work(
+    workshop: Any, tmp_path: Path
+) -> None:
     prepared(workshop, workshop.songs)
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*")}
     with pytest.raises(RunError, match="holds a run already"):

@@ -16,7 +16,7 @@ import pytest
 
 from engine.errors import CheckpointError, RunError, RunLockedError
 from engine.training import checkpoint
-from engine.training.run import Run, all_runs, check_free, new_path
+from engine.training.run import Run, all_runs, check_free, new_path, summary_of
 
 
 def one_sentence(error: BaseException) -> bool:
@@ -132,11 +132,17 @@ NOT_A_RUN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "another format": (edited("run.toml", replaced("format = 1", "format = 2")), "format 2"),
     "an unknown cell": (edited("run.toml", replaced('"gru"', '"transformer"')), "transformer"),
     "an unknown key": (edited("run.toml", replaced("[plan]", "[plan]\nmagic = 1")), "magic"),
-    "a key called self": (edited("run.toml", replaced("format = 1", "self = 1\nformat = 1")), "self"),
+    "a key called self": (
+        edited("run.toml", replaced("format = 1", "self = 1\nformat = 1")),
+        "self",
+    ),
     "a text for a number": (edited("run.toml", replaced("hidden = 8", 'hidden = "x"')), "hidden"),
     "out of range": (edited("run.toml", replaced("hidden = 8", "hidden = 0")), "hidden"),
     "not finite": (edited("run.toml", replaced("dropout = 0.2", "dropout = nan")), "dropout"),
-    "a number for a table": (edited("run.toml", lambda t: re.sub(r"\[plan\][^\[]*", "", t)), "plan"),
+    "a number for a table": (
+        edited("run.toml", lambda t: re.sub(r"\[plan\][^\[]*", "", t)),
+        "plan",
+    ),
     "no vocabulary": (without("vocabulary.json"), "no vocabulary.json"),
     "vocabulary empty": (holding("vocabulary.json", b""), "vocabulary.json"),
     "vocabulary not UTF-8": (holding("vocabulary.json", b"\xff\xfe"), "vocabulary.json"),
@@ -371,6 +377,22 @@ def test_a_sample_after_a_line_that_a_crash_cut_is_not_lost(workshop: Any) -> No
     assert run.samples() == [{"step": 2, "text": "whole"}]
 
 
+# --- A run in a line ----------------------------------------------------------------------------
+
+
+def test_a_summary_is_of_the_newest_manifest_that_can_be_read(workshop: Any) -> None:
+    run = workshop.new_run(cell="lstm")
+    fresh = summary_of(run)
+    assert (fresh.cell, fresh.hidden, fresh.step, fresh.total_steps) == ("lstm", 8, 0, 24)
+    assert fresh.best_held_out_loss is None
+    workshop.finish(workshop.loop(run))
+    best = min(point["held_out_loss"] for point in run.metrics() if "held_out_loss" in point)
+    assert summary_of(run).step == 24
+    assert summary_of(run).best_held_out_loss == best
+    flip_a_bit(checkpoint.listed(run.checkpoints)[-1] / "manifest.json")
+    assert 0 < summary_of(run).step < 24
+
+
 # --- A place for a new run ----------------------------------------------------------------------
 
 
@@ -399,9 +421,7 @@ def test_a_place_that_cannot_be_written_is_refused(workshop: Any) -> None:
     assert one_sentence(caught.value)
 
 
-def test_runs_live_under_home_newest_first(
-    workshop: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_live_under_home_newest_first(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LYRICRNN_HOME", str(workshop.folder / "home"))
     assert all_runs() == []
     paths = []

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -257,6 +258,21 @@ async def test_an_unknown_metric_is_refused() -> None:
             app.chart.metric = "accuracy"
 
 
+async def test_within_one_column_the_line_stands_at_its_newest_height() -> None:
+    app = ChartApp()
+    async with app.run_test(size=SIZE):
+        app.chart.load([(0, 3.0)], [], 100_000)
+        for step in range(1, 40):
+            app.chart.add_training(step, 0.5)
+        style = app.chart.get_component_rich_style("training-chart--smooth")
+        rows = [
+            y
+            for y in range(1, SIZE[1] - 1)
+            if next(iter(app.chart.render_line(y).crop(GUTTER, GUTTER + 1))).style == style
+        ]
+        assert 1 <= len(rows) <= 2  # the line is two dots thick
+
+
 async def test_a_loss_that_is_not_a_number_leaves_a_gap_and_a_marker() -> None:
     app = ChartApp()
     async with app.run_test(size=SIZE):
@@ -300,10 +316,12 @@ async def test_no_loss_is_too_strange(metric: str, log: bool) -> None:
 async def test_high_losses_at_the_start_and_spikes_are_clipped_once_there_are_many() -> None:
     app = ChartApp()
     async with app.run_test(size=SIZE):
-        losses = [(0, 50.0), *((k, 2.0 + 0.001 * (k % 7)) for k in range(1, 300)), (300, 90.0)]
-        app.chart.load(losses, [], 300)
+        start = [(k, 50.0) for k in range(10)]
+        rest = [(k, 90.0 if k % 100 == 0 else 2.0 + k / 1000) for k in range(10, 300)]
+        app.chart.load(start + rest, [(0, 50.0)], 300)
         assert max(labels(app.chart)) < 10
-        assert ord(plot(app.chart)[0][0]) in BRAILLE  # clipped, not lost
+        assert plot(app.chart)[0][0] == "◆"  # clipped, not lost
+        assert column(app.chart, 5, 300) in columns_of(app.chart, "smooth")
 
 
 async def test_the_axis_moves_at_most_once_a_second(
@@ -343,6 +361,22 @@ async def test_a_change_that_has_to_wait_comes_without_more_data(
             assert seen < 5
         assert max(labels(app.chart)) >= 9
         assert "batch 9.000" in legend(app.chart)
+
+
+async def test_the_axis_closes_in_only_when_that_gains_much() -> None:
+    app = ChartApp()
+    async with app.run_test(size=SIZE):
+        losses = [(k, 4.2 if k < 10 else 1.2 + 2.7 * (k % 2)) for k in range(100)]
+        app.chart.load(losses, [], 40_000)
+        assert labels(app.chart) == [5, 4, 3, 2, 1]
+        for step in range(100, 600):  # 4.2 is now far back, and 1 to 4 would do
+            app.now += 1
+            app.chart.add_training(step, 1.2 + 2.7 * (step % 2))
+        assert labels(app.chart) == [5, 4, 3, 2, 1]
+        for step in range(20_000, 40_000, 100):  # now all of that was warm-up
+            app.now += 1
+            app.chart.add_training(step, 1.2 + 0.3 * (step // 100 % 2))
+        assert max(labels(app.chart)) < 2
 
 
 async def test_the_axis_stays_while_the_data_stay_inside() -> None:
@@ -518,7 +552,8 @@ def test_memory_is_bounded_and_forgets_no_extreme() -> None:
         assert sum(point.broken for point in curve.points) == 1
         assert curve.points[-1].step == 199_999
         steps = [point.step for point in curve.points]
-        assert steps == sorted(steps)
+        widths = {later - earlier for earlier, later in pairwise(steps[:-1])}
+        assert len(widths) == 1  # no part of the run is coarser than another
 
 
 def test_smoothing_starts_without_bias_and_follows_the_losses() -> None:

@@ -90,7 +90,9 @@ def test_a_fresh_seed_is_told_and_writes_the_text_again() -> None:
 
 def test_texts_side_by_side_do_not_disturb_each_other() -> None:
     made = stepper()
-    first, second = (Writing(made, VOCABULARY, p, config(seed=s)) for p, s in (("春", 1), ("la", 2)))
+    first, second = (
+        Writing(made, VOCABULARY, p, config(seed=s)) for p, s in (("春", 1), ("la", 2))
+    )
     while not (first.done and second.done):
         first.advance()
         second.advance()
@@ -117,7 +119,9 @@ def test_a_shorter_text_is_the_beginning_of_a_longer_one() -> None:
 @pytest.mark.parametrize("length", [0, 1, 7])
 def test_length_counts_what_is_written_after_the_prompt(prompt: str, length: int) -> None:
     assert len(written(prompt, length=length)) == length
-    assert len(write_together(stepper(), VOCABULARY, prompt, config(length=length), [1])[0]) == length
+    assert (
+        len(write_together(stepper(), VOCABULARY, prompt, config(length=length), [1])[0]) == length
+    )
 
 
 def test_length_zero_is_done_before_it_begins() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ def chances(z: np.ndarray, settings: GenerationConfig) -> dict[int, float]:
 
 def softmax(z: np.ndarray, temperature: float) -> dict[int, float]:
     """By the definition, <unk> left out."""
-    weights = {i: math.exp((float(z[i]) - float(z[1:].max())) / temperature) for i in range(1, len(z))}
+    likeliest = float(z[1:].max())
+    weights = {i: math.exp((float(z[i]) - likeliest) / temperature) for i in range(1, len(z))}
     total = sum(weights.values())
     return {i: weight / total for i, weight in weights.items()}
 
@@ -126,7 +128,7 @@ def test_top_k_of_one_is_greedy(z: np.ndarray, uniform: float) -> None:
 
 @given(logits, st.floats(0.01, 0.999), st.integers(0, 35))
 def test_top_p_keeps_the_smallest_set_that_reaches_p(z: np.ndarray, p: float, k: int) -> None:
-    """After top-k: the set is of the likeliest, reaches p, and without its least one it does not."""
+    """The set is of the likeliest, reaches p, and without its least one it does not."""
     whole, found = chances(z, config(top_k=k)), chances(z, config(top_k=k, top_p=p))
     kept = [whole[i] for i in found]
     assert sum(kept) >= p - 1e-9
@@ -178,7 +180,7 @@ def test_a_share_of_the_uniform_numbers_is_a_probability(
     probability."""
     grid = np.linspace(0, 1, 201)[:-1]
     found = [draw(z, settings, float(u))[0] for u in grid]
-    changes = sum(a != b for a, b in zip(found, found[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(found))
     assert changes == len(set(found)) - 1
     for i, probability in chances(z, settings).items():
         assert found.count(i) / len(grid) == pytest.approx(probability, abs=1.01 / 200)
@@ -203,9 +205,7 @@ def test_frequencies_fit_the_distribution(settings: GenerationConfig) -> None:
     counts = dict.fromkeys(expected, 0)
     for _ in range(draws):
         counts[draw(z, settings, rng.random())[0]] += 1
-    statistic = sum(
-        (counts[i] - draws * p) ** 2 / (draws * p) for i, p in expected.items()
-    )
+    statistic = sum((counts[i] - draws * p) ** 2 / (draws * p) for i, p in expected.items())
     freedom = len(expected) - 1
     spread = 2 / (9 * freedom)
     limit = freedom * (1 - spread + 4 * math.sqrt(spread)) ** 3  # Wilson & Hilferty 1931

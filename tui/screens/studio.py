@@ -476,10 +476,10 @@ class Studio(Screen[None]):
         )
 
     async def _switch_corpus(self, path: str) -> None:
-        resolved = str(library.resolve(path))
+        library.resolve(path)  # complains before anything is stopped
         if self._run is not None:
             await self._run.stop()
-        await self._open_corpus(resolved)
+        await self._open_corpus(path)
 
     def action_runs(self) -> None:
         self._start(self._choose_run())
