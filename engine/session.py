@@ -147,7 +147,8 @@ class Engine:
         device: Device | None = None,
     ) -> RunHandle:
         """Begins a new run on a corpus (a path, a shipped name or a `Corpus`) in the folder
-        `run`, or in a fresh one; with `resume`, goes on with the run in that folder. Returns once training begins.
+        `run`, or in a fresh one; with `resume`, goes on with the run in that folder. Returns once
+        training begins.
 
         Raises a `LyricError` where the corpus, the configuration, the device or the folder cannot
         be used; nothing is then left behind.

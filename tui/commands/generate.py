@@ -52,7 +52,7 @@ def command(
 
         if greedy and temperature:
             raise ConfigError("--greedy is --temperature 0: give one of them.")
-        enough = _A_LINE * lines if lines and length is None else length
+        enough = _A_LINE * max(lines, 0) if lines and length is None else length
         config = GenerationConfig().changed(
             length=enough,
             lines=lines,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engine.session import Engine, RunHandle
 
 _TICK = 0.2  # seconds between two looks at the figures of now
+_LAST_WORDS = 1.0  # seconds to wait at most for what was told before the engine ended
 _PROGRESS_EVERY = 1.0  # seconds between two lines of progress in JSON
 _WITH_RESUME = {"corpus", "run", "resume", "device", "json_lines"}
 
@@ -130,14 +131,15 @@ def command(
 def _train(given: Mapping[str, Any]) -> int:
     from engine.corpus.library import resolve
 
-    if given["resume"]:
-        return _Session(given, resume=_run_to_resume(given)).run()
-    if given["corpus"] is None:
-        raise ConfigError(
-            "Training needs a corpus: name a text file, a folder or a shipped collection "
-            "(`lyricrnn corpus list`), or go on with `--resume --run RUN`."
-        )
-    return _Session(given, resolve(given["corpus"]), configuration(given)).run()
+    with Signals() as signals:
+        if given["resume"]:
+            return _Session(signals, given, resume=_run_to_resume(given)).run()
+        if given["corpus"] is None:
+            raise ConfigError(
+                "Training needs a corpus: name a text file, a folder or a shipped collection "
+                "(`lyricrnn corpus list`), or go on with `--resume --run RUN`."
+            )
+        return _Session(signals, given, resolve(given["corpus"]), configuration(given)).run()
 
 
 def configuration(given: Mapping[str, Any]) -> TrainingConfig:
@@ -208,6 +210,7 @@ class _Session:
 
     def __init__(
         self,
+        signals: Signals,
         given: Mapping[str, Any],
         corpus: Path | None = None,
         config: TrainingConfig | None = None,
@@ -217,8 +220,9 @@ class _Session:
         self._corpus, self._config, self._resume = corpus, config, resume
         self._given = given
         self._json: bool = given["json_lines"] is not None
-        self._signals = Signals()
+        self._signals = signals
         self._watcher: Watcher
+        self._timer: asyncio.TimerHandle | None = None
         self._handle: RunHandle | None = None
         self._finished: Finished | None = None
         self._problem: Exception | None = None
@@ -226,17 +230,17 @@ class _Session:
         self._last_progress = 0.0
 
     def run(self) -> int:
-        with self._signals:
-            with watcher(beside_json=self._json) as self._watcher:
+        with watcher(beside_json=self._json) as self._watcher:
+            if not self._signals.received:
                 asyncio.run(self._train())
-            if self._signals.received:
-                # A terminal that is gone cannot be told, and that changes nothing.
-                with contextlib.suppress(output.OutputClosed, LyricError):
-                    self._say_end()
-                return self._signals.status
-            if self._problem is not None:
-                raise self._problem
-            self._say_end()
+        if self._signals.received:
+            # A terminal that is gone cannot be told, and that changes nothing.
+            with contextlib.suppress(output.OutputClosed, LyricError):
+                self._say_end()
+            return self._signals.status
+        if self._problem is not None:
+            raise self._problem
+        self._say_end()
         return 1 if self._state is RunState.DIVERGED else 0
 
     async def _train(self) -> None:
@@ -254,13 +258,14 @@ class _Session:
             # A signal, or nobody reads any more. Leaving the engine has saved the run; what it
             # told meanwhile is still to be heard, in the order in which it was told.
             if begun is not None and self._finished is None and self._problem is None:
-                with contextlib.suppress(TimeoutError, LyricError):
-                    async with asyncio.timeout(1):
+                with contextlib.suppress(TimeoutError, LyricError, output.OutputClosed):
+                    async with asyncio.timeout(_LAST_WORDS):
                         if self._handle is None:
                             self._started(await begun)
                         await self._follow()
         finally:
-            self._timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
     async def _begin(self, engine: Engine) -> RunHandle:
         if self._resume is not None:
@@ -334,14 +339,15 @@ class _Session:
         end, received = self._finished, self._signals.received
         interrupted = f"interrupted by {received.name}" if received else None
         if self._json:
-            figures = dict.fromkeys(field.name for field in fields(Finished)) | {"step": 0}
             if end is not None:
-                figures |= asdict(end)
-            if interrupted:
-                figures["reason"] = interrupted
-            output.write_json({"event": "finished", **figures})
+                figures = asdict(end)
+            else:  # interrupted before it began
+                nothing = dict.fromkeys(field.name for field in fields(Finished))
+                figures = {**nothing, "run": self._resume, "step": 0}
+            reason = interrupted or figures["reason"]
+            output.write_json({"event": "finished", **figures, "reason": reason})
         elif end is None:
-            output.tell(f"Training was {interrupted} before it began: there is no new run.")
+            output.tell(f"Training was {interrupted} before it began: nothing was changed.")
         else:
             lines = _told(end, interrupted or end.reason, more=self._state is RunState.STOPPED)
             output.write("".join(f"{line}\n" for line in lines))

@@ -46,6 +46,7 @@ from tui.panes.training_chart import TrainingChart
 from tui.screens.choose import Choice, Choose
 from tui.screens.form import Field, Form
 from tui.screens.help import Help
+from tui.slow_line import SlowLineCompositor
 
 LOOKS_PER_SECOND = 5  # how often the figures of now are read while training
 LOOKS_PER_LINE = 2  # the line of figures changes at every second look: eyes need no more
@@ -63,6 +64,7 @@ class Studio(Screen[None]):
 
     def __init__(self, engine: Engine, corpus: str | None = None) -> None:
         super().__init__()
+        self._compositor = SlowLineCompositor()
         self._engine = engine
         self._asked_corpus = corpus
         self._corpus: str | None = None
