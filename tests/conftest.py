@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:  # torch is imported where a test asks for it, not for every test there is
     from engine.config import TrainingConfig
     from engine.training.loop import Happening, TrainingLoop
     from engine.training.run import Run
+
+# No test asserts times, so hypothesis must not either.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 ZYGOTE = ROOT / "tests" / "faults" / "zygote.py"

@@ -77,13 +77,12 @@ async def _run(corpus: str | None) -> int:
     async with Engine() as engine:
         app = LyricApp(engine, corpus)
         loop = asyncio.get_running_loop()
-        leaving: list[asyncio.Task[None]] = []
+        leaving: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
+
+        def leave_by(number: int) -> None:
+            leaving.add(asyncio.ensure_future(app.leave(128 + number)))
+
         for number in SIGNALS:
-            loop.add_signal_handler(
-                number,
-                lambda number=number: leaving.append(
-                    asyncio.ensure_future(app.leave(128 + number))
-                ),
-            )
+            loop.add_signal_handler(number, leave_by, number)
         await app.run_async()
         return app.return_code or 0

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from engine.errors import CheckpointError, RunError
-from engine.events import Evaluated, Finished, RunState, Warned
+from engine.events import Checkpointed, Evaluated, Finished, RunState, Warned
 from engine.training import checkpoint, prepare
 from engine.training.evaluation import stateful
 from engine.training.loop import TrainingLoop
@@ -94,8 +94,9 @@ def test_a_failure_at_every_write_of_a_run(workshop: Any, for_good: bool) -> Non
                 happened = loop.advance()
                 told = [event for event in happened if isinstance(event, Warned)]
                 if failures.hit and not before:
-                    assert told, f"nothing was told of failure {number}"
-                    assert "No space left" in told[0].message
+                    saved = any(isinstance(event, Checkpointed) for event in happened)
+                    assert told or saved, f"nothing was told of failure {number}"
+                    assert all("No space left" in event.message for event in told)
                     # Those that were there stay there; one that was whole but for its name or
                     # its last flush may be there too.
                     assert set(there) <= set(whole(run)), number
@@ -106,7 +107,7 @@ def test_a_failure_at_every_write_of_a_run(workshop: Any, for_good: bool) -> Non
         if not failures.hit:
             break
         tried += 1
-        assert warned == 1 or for_good
+        assert warned <= 1 or for_good
         # Training itself was not touched, and what is on the disk can be gone on from.
         assert [point for point in run.metrics() if "loss" in point] == expected
         loop.close()
@@ -133,8 +134,8 @@ def test_a_failure_at_every_write_of_a_second_save_at_one_step(workshop: Any) ->
         if not failures.hit:
             assert number > 8
             break
-        assert isinstance(told[0], Warned)
-        assert whole(run) == [0], number
+        assert isinstance(told[0], Warned | Checkpointed)
+        assert set(whole(run)) == {0}, number
         assert temporary(run) == [], number
 
 
@@ -198,21 +199,28 @@ def test_a_log_that_cannot_be_written_is_warned_of_and_training_goes_on(workshop
     assert any(isinstance(event, Warned) for event in happened)
 
 
+def refusal(workshop: Any, name: str) -> str | None:
+    """The sentence that refuses a new run, None where it was made."""
+    try:
+        workshop.new_run(name, **SHAPE)
+    except RunError as error:
+        return str(error)
+    return None
+
+
 def test_a_failure_at_every_write_of_a_new_run_is_refused_in_a_sentence(workshop: Any) -> None:
     """And the place can be used once there is room again."""
     number = 0
     while True:
         number += 1
         with failing_disk(number) as failures:
-            try:
-                workshop.new_run(f"{number}", **SHAPE)
-            except RunError as error:
-                assert "No space left" in str(error)
-                assert str(workshop.folder / str(number)) in str(error)
-            else:
-                assert not failures.hit, number
+            refused = refusal(workshop, f"{number}")
         if not failures.hit:
+            assert refused is None
             break
+        assert refused is not None, number
+        assert "No space left" in refused
+        assert str(workshop.folder / f"{number}") in refused
         if not (workshop.folder / f"{number}" / "run.toml").exists():
             workshop.new_run(f"{number}", **SHAPE)
         assert Run.open(workshop.folder / f"{number}").ids("training").size

@@ -93,7 +93,7 @@ def test_each_piece_tells_the_loss_so_far() -> None:
         assert piece.loss == pytest.approx(expected[: piece.characters].mean(), abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 9000), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_any_number_of_lanes_counts_every_target_once(length: int, lanes: int, seed: int) -> None:
     made, ids = memoryless(), text(length, seed)
@@ -129,7 +129,7 @@ def test_windows_are_cold_starts(cell: Cell, window: int) -> None:
     assert found.loss == pytest.approx(by_windows(made, ids, window).mean(), abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 600), st.integers(1, 700), st.integers(1, 300), st.integers(0, 2**32 - 1))
 def test_any_window_and_piece_counts_every_target_once(
     length: int, window: int, piece: int, seed: int

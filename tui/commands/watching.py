@@ -132,9 +132,9 @@ class _Bar:
         from rich.text import Text
 
         heading, *lines = _sample_lines(step, text)
-        self._print(Text(heading))
+        self._print(Text(heading, style="dim"))
         for line in lines:
-            self._print(Text(display.visible(line), style="dim"))
+            self._print(Text(display.visible(line)))
 
     def _print(self, what: Any) -> None:
         with self._whatever_becomes_of_the_terminal():

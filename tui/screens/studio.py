@@ -408,7 +408,8 @@ class Studio(Screen[None]):
         ]
 
         def check(values: dict[str, str]) -> GenerationConfig:
-            return GenerationConfig(**{k: v or None for k, v in values.items()})
+            typed: dict[str, Any] = {name: value or None for name, value in values.items()}
+            return GenerationConfig(**typed)
 
         def accept(config: GenerationConfig | None) -> None:
             if config is not None:
