@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterable
+from typing import Any, TextIO
 
 if os.environ.get("TERM_PROGRAM") == "iTerm.app":
     # iTerm2 loses an input method's text under the Kitty keyboard protocol. Textual reads this
@@ -14,6 +17,8 @@ if os.environ.get("TERM_PROGRAM") == "iTerm.app":
     os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
 
 from textual.app import App, SystemCommand
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from engine.session import Engine
@@ -21,6 +26,44 @@ from tui import keys
 from tui.screens.studio import Studio
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SECONDS_BETWEEN_LOOKS = 1.0  # at the line, whether it still leads to a terminal
+
+
+class Line:
+    """The terminal as Textual's writer sees it. Once it is gone, what is written goes nowhere: an
+    error would end the writer's thread, and the app would wait for that thread for ever."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError:
+            self._let_go()
+
+    def flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError:
+            self._let_go()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._file.fileno())
+            os.close(nowhere)
+
+
+class LineDriver(LinuxDriver):
+    """Textual's driver, on a line that may be cut."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._file: Any = Line(self._file)
 
 
 class LyricApp(App[None]):
@@ -37,6 +80,10 @@ class LyricApp(App[None]):
     def on_mount(self) -> None:
         self.theme = "tokyo-night"
         self.push_screen(self._studio)
+
+    def get_driver_class(self) -> type[Driver]:
+        found = super().get_driver_class()
+        return LineDriver if found is LinuxDriver else found
 
     async def action_quit(self) -> None:
         await self.leave(0)
@@ -84,5 +131,17 @@ async def _run(corpus: str | None) -> int:
 
         for number in SIGNALS:
             loop.add_signal_handler(number, leave_by, number)
+        watching = asyncio.ensure_future(_watch_line(app))
         await app.run_async()
+        watching.cancel()
         return app.return_code or 0
+
+
+async def _watch_line(app: LyricApp) -> None:
+    """Saves and leaves once the terminal is gone. SIGHUP says so too, but only to the session's
+    leader, which under a wrapper or `sudo` is another process."""
+    line = select.poll()
+    line.register(sys.stdin.fileno(), 0)  # an error or a hangup is reported unasked
+    while not any(state & (select.POLLHUP | select.POLLERR) for _, state in line.poll(0)):
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+    await app.leave(128 + signal.SIGHUP)

@@ -28,7 +28,7 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on(
     alone: Any, songs: Path, small: list[str], name: str
 ) -> None:
     number = signal.Signals[name]
-    words = [songs, *small, "--epochs", "60", "--dropout", "0.2"]
+    words = [songs, *small, "--epochs", "40", "--dropout", "0.2"]
     child = alone.start("train", *words, "--run", "cut", "--json")
     until(child, "checkpoint", least_step=1)
     child.send_signal(number)

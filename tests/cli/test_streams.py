@@ -151,8 +151,9 @@ def test_json_on_a_terminal_is_not_mixed_with_a_bar(
 def test_a_terminal_that_is_closed_ends_training_saved(
     alone: Any, songs: Path, small: list[str]
 ) -> None:
-    terminal = Terminal(alone, "train", songs, *small, "--steps", "1000000", "--run", "r")
-    terminal.until("/1,000,000")
+    words = ["--steps", "1000000", "--sample-every", "20", "--run", "r"]
+    terminal = Terminal(alone, "train", songs, *small, *words)
+    terminal.until("it writes")
     terminal.close()  # the kernel sends SIGHUP, and every write fails from now on
     assert terminal.child.wait(PATIENCE) == 129
     assert alone("runs", "show", "r", "--json").json["step"] > 0

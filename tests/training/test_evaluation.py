@@ -107,7 +107,8 @@ def test_many_lanes_differ_little_from_one(cell: Cell) -> None:
     made, ids = network(cell=cell), text(6 * 1024 + 77)
     one, six = last(stateful(made, ids, 1)), last(stateful(made, ids, 6))
     assert six.characters == one.characters
-    assert six.loss == pytest.approx(one.loss, abs=1e-3)
+    # These networks remember less than the 256 characters that a lane is warmed up with.
+    assert six.loss == pytest.approx(one.loss, abs=1e-5)
 
 
 # --- Windows ------------------------------------------------------------------------------------

@@ -172,6 +172,14 @@ def test_the_ends_of_the_uniform_numbers_are_possible_characters(
             assert chosen != len(z) - 1
 
 
+def test_intervals_are_closed_below_and_open_above() -> None:
+    z = np.log(np.array([1.0, 0.5, 0.25, 0.25]))
+    found = [draw(z, config(), u)[0] for u in (0.0, 0.49, 0.5, 0.74, 0.75, 0.99)]
+    assert found == [1, 1, 2, 2, 3, 3]
+    z[1] = -5000.0  # impossible, and the first
+    assert draw(z, config(), 0.0) == (2, 0.5)
+
+
 @given(logits, configs, uniforms)
 def test_a_share_of_the_uniform_numbers_is_a_probability(
     z: np.ndarray, settings: GenerationConfig, uniform: float

@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 from tui import display
 from tui.commands import output
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from engine.events import TrainingSnapshot
 
@@ -102,25 +103,22 @@ class _Bar:
             redirect_stderr=False,
         )
         self._task = self._bar.add_task("", total=None, state="preparing", figures="")
-        with self._whatever_becomes_of_the_terminal():
-            self._bar.start()
+        self._draw(self._bar.start)
 
     def close(self) -> None:
-        with self._whatever_becomes_of_the_terminal():
-            self._bar.stop()
+        self._draw(self._bar.stop)
 
     def update(self, snapshot: TrainingSnapshot | None) -> None:
-        with self._whatever_becomes_of_the_terminal():
-            if snapshot is not None:
-                room = self._screen.width - _STATE - _BAR - 2
-                self._bar.update(
-                    self._task,
-                    total=snapshot.total_steps,
-                    completed=snapshot.step,
-                    state=str(snapshot.state),
-                    figures="  ".join(_figures(snapshot, room)),
-                )
-            self._bar.refresh()
+        if snapshot is not None:
+            room = self._screen.width - _STATE - _BAR - 2
+            self._bar.update(
+                self._task,
+                total=snapshot.total_steps,
+                completed=snapshot.step,
+                state=str(snapshot.state),
+                figures="  ".join(_figures(snapshot, room)),
+            )
+        self._draw(self._bar.refresh)
 
     def line(self, text: str, *, warning: bool = False, dim: bool = False) -> None:
         from rich.text import Text
@@ -136,16 +134,15 @@ class _Bar:
         for line in lines:
             self._print(Text(display.visible(line)))
 
-    def _print(self, what: Any) -> None:
-        with self._whatever_becomes_of_the_terminal():
-            self._screen.print(what)
+    def _print(self, text: Text) -> None:
+        self._draw(lambda: self._screen.print(text))
 
-    @contextlib.contextmanager
-    def _whatever_becomes_of_the_terminal(self) -> Iterator[None]:
+    def _draw(self, drawing: Callable[[], None]) -> None:
+        """Draws on the terminal, unless that is gone: then never again."""
         if self._gone:
             return
         try:
-            yield
+            drawing()
         except OSError:
             self._gone = True
 
