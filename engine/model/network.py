@@ -50,7 +50,8 @@ class SeededDropout(nn.Module):
             return x
         keep = 1.0 - self.probability
         mask = torch.empty_like(x).bernoulli_(keep, generator=self.generator)
-        return x * mask.div_(keep)
+        # Divided after the product: 1/keep itself, rounded to bfloat16, would be biased.
+        return (x * mask).div_(keep)
 
 
 class OneHotLayer(nn.Module):
