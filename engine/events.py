@@ -36,7 +36,7 @@ class RunState(StrEnum):
 class TrainingSnapshot:
     """The figures of now. The newest one replaces the one before: it is read, never queued.
 
-    `loss` is nats per character, averaged over the last logged interval; `perplexity` and
+    `loss` is nats per character, of the last step's batch; `perplexity` and
     `bits_per_character` are of that loss; `seconds_left` is None until a speed is known.
     """
 
@@ -129,7 +129,8 @@ class RunView:
     """A run as it lies open: what a screen or a script wants to look into.
 
     `vocabulary` holds (id, character, count), `letters` what the letters of symbolic shapes stand
-    for here: (letter, meaning, size); `metrics` and `samples` are the lines of the run's
+    for here: (letter, meaning, size); `step` is that of the weights; `warnings` name checkpoints
+    that are not whole; `metrics` and `samples` are the lines of the run's
     logs.
     """
 
@@ -145,6 +146,7 @@ class RunView:
     letters: tuple[tuple[str, str, int], ...]
     metrics: tuple[dict[str, Any], ...]
     samples: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

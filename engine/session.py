@@ -55,6 +55,7 @@ class Engine:
         self._interrupt = threading.Event()
         self._thread: threading.Thread | None = None
         self._ended: asyncio.Event | None = None
+        self._broken: LyricError | None = None
         self._snapshot: TrainingSnapshot | None = None
 
     @property
@@ -95,6 +96,11 @@ class Engine:
                 worker = Worker(self._jobs, self._interrupt, self._publish)
                 first(worker)
                 worker.work()
+        except Exception as error:
+            self._broken = LyricError(
+                f"The engine's thread ended by an error: {type(error).__name__}: {error}."
+            )
+            self._broken.__cause__ = error
         finally:
             self._post(self._ended.set)
 
@@ -132,7 +138,16 @@ class Engine:
             else:
                 self._post(settle, value, None)
 
+        assert self._ended is not None, "an Engine is used inside `async with`"
         self._jobs.put(carry_out)
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            either: set[asyncio.Future[Any]] = {result, ended}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+        if not result.done():
+            raise self._broken or LyricError("The engine is closed: open another one.")
         return await result
 
     # -- training ---------------------------------------------------------------------------

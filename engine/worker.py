@@ -83,6 +83,7 @@ class Worker:
         self._run: Run | None = None
         self._network: CharRNN | None = None
         self._step = 0
+        self._warnings: list[str] = []
         self._texts: list[_Text] = []
 
     def work(self) -> None:
@@ -158,6 +159,7 @@ class Worker:
             raise
         self._loop, self._tell, self._paused = loop, tell, False
         self._run, self._network, self._step = run, trainer.network, trainer.step_count
+        self._warnings = []
         for warning in warnings:
             tell(Warned(warning))
         self._say_state(RunState.TRAINING)
@@ -184,7 +186,7 @@ class Worker:
         loop, progress = self._loop, self._loop.progress
         self._publish(loop.snapshot(RunState.SAVING))
         self._tell_all(loop.save())
-        held_out = progress.held_out_loss
+        held_out = progress.best_loss
         self._tell(StateChanged(RunState.STOPPED))
         self._tell(
             Finished(
@@ -224,23 +226,17 @@ class Worker:
         """Opens a run that nothing trains, with its best weights."""
         self._refuse_second()
         run = Run.open(path)
-        warnings: list[str] = []
-        found = run.best_checkpoint(warnings)
-        newest = run.newest_checkpoint([], with_trainer=False)
-        if found is None or newest is None:
-            raise RunError(f"{path} has no checkpoint yet: train it first with --resume.")
-        network = CharRNN(run.facts.config.model, run.vocabulary.size)
-        network.load_state_dict(found.weights)
-        network.eval()
+        self._warnings = []
+        network, found = prepare.best_network(run, self._warnings)
         self._run, self._network = run, network
-        self._step = newest.manifest.progress.step
-        progress, plan = newest.manifest.progress, run.facts.plan
+        self._step = found.manifest.progress.step
+        progress, plan = run.newest_progress() or found.manifest.progress, run.facts.plan
         self._publish(
             TrainingSnapshot(
-                state=RunState.FINISHED if self._step >= plan.steps else RunState.STOPPED,
-                step=self._step,
+                state=RunState.FINISHED if progress.step >= plan.steps else RunState.STOPPED,
+                step=progress.step,
                 total_steps=plan.steps,
-                epoch=self._step / plan.batches_per_epoch,
+                epoch=progress.step / plan.batches_per_epoch,
                 loss=progress.loss,
                 perplexity=None if progress.loss is None else perplexity(progress.loss),
                 bits_per_character=(
@@ -278,6 +274,7 @@ class Worker:
             ),
             metrics=tuple(run.metrics()),
             samples=tuple(run.samples()),
+            warnings=tuple(self._warnings),
         )
 
     def look(self, corpus: str, config: CorpusConfig) -> CorpusView:

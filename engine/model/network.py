@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.config import Cell, ModelConfig
-from engine.errors import ConfigError
+from engine.errors import CheckpointError, ConfigError
 from engine.model.cells import GATES, ScratchRecurrent, unroll
 
 State = tuple[Tensor, ...]
@@ -180,6 +180,16 @@ class CharRNN(nn.Module):
             x = self.dropout(x)
         final = tuple(torch.cat(parts).float() for parts in zip(*finals, strict=True))
         return self.output(x), final
+
+
+def load_weights(network: CharRNN, weights: dict[str, Tensor], source: object) -> None:
+    """Copies weights into a network; `source` is what the error calls them if they do not fit."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise CheckpointError(
+            f"The tensors of {source} do not fit this run's network: they belong to another run."
+        ) from None
 
 
 def detach(state: State) -> State:

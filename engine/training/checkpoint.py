@@ -15,17 +15,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import safetensors
-import safetensors.torch
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from engine.config import Settings
 from engine.errors import CheckpointError, ConfigError
 from engine.training import durable
+
+if TYPE_CHECKING:
+    from torch import Tensor  # a list of runs reads manifests only, and must not wait for torch
 
 SCHEMA = 1
 MODEL, TRAINER, MANIFEST = "model.safetensors", "trainer.safetensors", "manifest.json"
@@ -100,8 +99,14 @@ def write(
 
     On any failure nothing new is left behind and what was there before is untouched.
     """
+    import safetensors
+    import torch
+
+    before = of_step(folder, progress.step)
     target = folder / name_of(progress.step)
-    temporary = folder / f".{target.name}.{os.getpid()}.tmp"
+    if before:  # saved again at one step: beside the older one, which goes once this one is whole
+        target = folder / f"{name_of(progress.step)}-{_repetition(before[-1]) + 1:02d}"
+    temporary = folder / f".{target.name}.tmp"
     contents = {MODEL: _serialised(weights), TRAINER: _serialised(trainer)}
     manifest = Manifest(
         progress=progress,
@@ -122,20 +127,24 @@ def write(
             durable.write(temporary / name, data)
         durable.write(temporary / MANIFEST, _manifest_bytes(manifest))
         durable.flush_folder(temporary)
-        aside = folder / f".{target.name}.old.tmp"
-        shutil.rmtree(aside, ignore_errors=True)
-        if target.exists():  # saved twice at one step: the older one steps aside for the newer
-            os.rename(target, aside)
         os.rename(temporary, target)
         durable.flush_folder(folder)
-        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
             f"The checkpoint of step {progress.step:,} could not be saved in {folder}: "
             f"{error.strerror or error}. Earlier checkpoints are untouched: make room, save again."
         ) from error
-    return target
+    if not before:
+        return target
+    for older in before:
+        shutil.rmtree(older, ignore_errors=True)
+    plain = folder / name_of(progress.step)
+    try:
+        os.rename(target, plain)
+    except OSError:
+        return target  # as good under the longer name
+    return plain
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -164,6 +173,8 @@ def read_manifest(path: Path) -> Manifest:
 def read(path: Path, *, with_trainer: bool = True) -> Checkpoint:
     """Reads and verifies a checkpoint; a file that is missing, cut or changed by a single bit is
     a `CheckpointError`. Files are read whole, never mapped: they may be replaced meanwhile."""
+    import safetensors.torch
+
     manifest = read_manifest(path)
     tensors: dict[str, dict[str, Tensor]] = {MODEL: {}, TRAINER: {}}
     for name in (MODEL, TRAINER) if with_trainer else (MODEL,):
@@ -186,11 +197,26 @@ def listed(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("step-*") if path.is_dir())
 
 
+def of_step(folder: Path, step: int) -> list[Path]:
+    """The checkpoints of one step, oldest first: one, but for a save that was cut short."""
+    return [path for path in listed(folder) if _step_part(path) == name_of(step)]
+
+
+def _step_part(path: Path) -> str:
+    return path.name[: len(name_of(0))]
+
+
+def _repetition(path: Path) -> int:
+    """1 for `step-…`, N for `step-…-N`."""
+    number = path.name[len(name_of(0)) :].lstrip("-")
+    return int(number) if number.isdigit() else 1
+
+
 def set_aside(folder: Path, beyond: int) -> None:
     """Renames the checkpoints after a step, which the run has gone back behind because they are
     damaged: they must not stand before those that are written from here on."""
     for path in listed(folder):
-        if path.name > name_of(beyond):
+        if _step_part(path) > name_of(beyond):
             aside = path.with_name(f"damaged-{path.name}")
             shutil.rmtree(aside, ignore_errors=True)
             os.rename(path, aside)
@@ -201,15 +227,15 @@ def prune(folder: Path, keep: int, best_step: int | None) -> None:
     that were killed."""
     for leftover in folder.glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
-    kept = {path.name for path in listed(folder)[-keep:]}
-    if best_step is not None:
-        kept.add(name_of(best_step))
-    for path in listed(folder):
-        if path.name not in kept:
+    best = [] if best_step is None else of_step(folder, best_step)
+    for path in listed(folder)[:-keep]:
+        if path not in best:
             shutil.rmtree(path, ignore_errors=True)
 
 
 def _serialised(tensors: Mapping[str, Tensor]) -> bytes:
+    import safetensors.torch
+
     return safetensors.torch.save({name: t.detach().contiguous() for name, t in tensors.items()})
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+LEFTOVER = ".tmp"  # how the names end that a writer which was killed may leave behind
+
 
 def write(path: Path, data: bytes) -> None:
     """Writes a new file and flushes it. A failed flush is never retried on the same descriptor:
@@ -30,7 +32,7 @@ def flush_folder(path: Path) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Writes a file so that at any moment either the old content or the new one is there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}{LEFTOVER}")
     try:
         write(temporary, data)
         os.replace(temporary, path)

@@ -7,6 +7,8 @@ may stop after any of them: the run goes on from its checkpoint as if it had nev
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -64,10 +66,12 @@ class TrainingLoop:
         self._evaluated: Evaluation | None = None
         self._saved: Progress | None = None
         self._save_tried = -1
+        self._recovered_step: int | None = None
         self._last: StepReport | None = None
         self._step_seconds: deque[float] = deque(maxlen=SPEED_STEPS)
         self._sitting_steps, self._sitting_seconds = 0, 0.0
-        self._metrics = run.metrics_path.open("ab")
+        self._metrics = run.metrics_path.open("ab", buffering=0)
+        self._log_complaint: str | None = None
 
     def close(self) -> None:
         self._metrics.close()
@@ -93,16 +97,22 @@ class TrainingLoop:
         )
 
     def _cut_metrics(self) -> None:
-        self._metrics.truncate(self.progress.metrics_bytes)
-        self._metrics.seek(0, os.SEEK_END)
+        with contextlib.suppress(OSError):  # what cannot be cut cannot be written either
+            # The log may be shorter than it was: somebody cut or removed it.
+            size = min(self.progress.metrics_bytes, os.fstat(self._metrics.fileno()).st_size)
+            self._metrics.truncate(size)
+            self._note(metrics_bytes=size)
 
     # -- one piece of work ------------------------------------------------------------------
 
     def advance(self) -> list[Happening]:
         """Does the next piece: a training step, a piece of an evaluation, or a checkpoint."""
         began = self._clock()
+        complaint = self._log_complaint
         happened = self._next()
         self._note(seconds=self.progress.seconds + self._clock() - began)
+        if self._log_complaint not in (None, complaint):
+            happened.append(Warned(self._log_complaint))
         return happened
 
     def _next(self) -> list[Happening]:
@@ -196,7 +206,13 @@ class TrainingLoop:
             evaluations_since_best=0 if best else progress.evaluations_since_best + 1,
         )
         told = Evaluated(step, found.loss, found.characters, best)
-        return [told, *self.save()] if best else [told]
+        if not best:
+            return [told]
+        saved = self.save()
+        if not any(isinstance(event, Checkpointed) for event in saved):
+            # Weights that are not on the disk cannot be the best of the run.
+            self._note(best_loss=progress.best_loss, best_step=progress.best_step)
+        return [told, *saved]
 
     # -- divergence -------------------------------------------------------------------------
 
@@ -205,20 +221,29 @@ class TrainingLoop:
         learning rate; the second time the run ends."""
         what = "loss" if not math.isfinite(report.loss) else "gradient"
         where = f"The {what} is not a finite number at step {report.step + 1:,}"
-        found = self.run.newest_checkpoint([])
-        if found is None or self.progress.rolled_back:
-            why = ", for the second time" if found else ", and there is no checkpoint to go back to"
+        if self.trainer.step_count == self._recovered_step:
+            # Not one step could be made from there: those weights were bad when they were saved.
+            checkpoint.set_aside(self.run.checkpoints, beyond=self._recovered_step - 1)
+            again = False
+        else:
+            again = self.progress.rolled_back
+        found = None if again else self.run.newest_checkpoint([])
+        if found is None:
+            why = ", for the second time" if again else ", and there is no checkpoint to go back to"
             message = (
                 f"{where}{why}: training stopped. Start a new run with a tenth of the learning "
                 "rate."
             )
             return [Warned(message), *self._end(RunState.DIVERGED, message)]
-        failed_step = report.step + 1
+        failed_step, halved = report.step + 1, self.progress.rolled_back
         self._go_back_to(found)
         self._cut_metrics()
+        self._recovered_step = self.progress.step
         self.trainer.rate_scale *= 0.5
         self._note(rolled_back=True, rate_scale=self.trainer.rate_scale)
         self._log({"step": self.progress.step, "rolled_back_from": failed_step})
+        if halved:  # the person was told when it went back the first time
+            return []
         return [
             Warned(
                 f"{where}: training went back to step {self.progress.step:,} and goes on at half "
@@ -241,7 +266,6 @@ class TrainingLoop:
         if not self._weights_are_finite():
             return []
         try:
-            self._metrics.flush()
             os.fsync(self._metrics.fileno())
             path = checkpoint.write(
                 self.run.checkpoints,
@@ -344,9 +368,19 @@ class TrainingLoop:
     def _log(self, point: dict[str, float | int | bool]) -> None:
         told = {name: _finite(value) for name, value in point.items()}
         line = json.dumps(told, allow_nan=False).encode() + b"\n"
-        self._metrics.write(line)
-        self._metrics.flush()
-        self._note(metrics_bytes=self.progress.metrics_bytes + len(line))
+        length = self.progress.metrics_bytes
+        try:
+            if self._metrics.write(line) != len(line):  # a full disk takes a part of a line
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._metrics.truncate(length)
+            self._log_complaint = (
+                f"{self.run.metrics_path} cannot be written: {error.strerror or error}. Points of "
+                "the curve are missing there; training goes on."
+            )
+            return
+        self._note(metrics_bytes=length + len(line))
 
 
 def _finite(value: float) -> float | None:

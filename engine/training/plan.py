@@ -15,6 +15,7 @@ EVALUATION_SHARE = 0.06  # at most this share of the work goes into them
 EVALUATION_COST = 1 / 3  # a character evaluated against one trained: forward without backward
 CHECKPOINTS = 10
 SAMPLES = 10
+FEWEST_STEPS = 20  # between two samples, however short the run
 LOGGED_POINTS = 4000  # the training curve on disk has about so many points at most
 
 
@@ -60,7 +61,7 @@ def make_plan(
         warm_up_steps=min(round(config.warm_up * steps), steps),
         evaluate_every=config.evaluate_every or min(evaluate_every, steps),
         checkpoint_every=config.checkpoint_every or max(1, math.ceil(steps / CHECKPOINTS)),
-        sample_every=config.sample_every or max(1, math.ceil(steps / SAMPLES)),
+        sample_every=config.sample_every or max(FEWEST_STEPS, math.ceil(steps / SAMPLES)),
         log_every=max(1, steps // LOGGED_POINTS),
         precision=precision,
         threads=threads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import statistics
 import time
 from collections.abc import Callable
@@ -15,10 +16,12 @@ import torch
 from engine.config import TrainingConfig
 from engine.corpus.corpus import Corpus
 from engine.corpus.vocabulary import Ids, Vocabulary
-from engine.errors import LyricError
+from engine.errors import LyricError, RunError
 from engine.model import device as devices
+from engine.model.network import CharRNN, load_weights
 from engine.training import evaluation
 from engine.training.batches import fit
+from engine.training.checkpoint import Checkpoint
 from engine.training.plan import Plan, make_plan, precision_for, steps_of
 from engine.training.run import CorpusFacts, Run, RunFacts, check_free
 from engine.training.trainer import Trainer
@@ -120,6 +123,21 @@ def trainer_for(run: Run, device: torch.device) -> Trainer:
     return Trainer(
         run.facts.config, run.facts.plan, run.vocabulary.size, run.ids("training"), device
     )
+
+
+def best_network(run: Run, warnings: list[str]) -> tuple[CharRNN, Checkpoint]:
+    """A run's network with its best weights, for writing and looking; each checkpoint that was
+    passed over is named in `warnings`."""
+    found = run.best_checkpoint(warnings)
+    if found is None:
+        raise RunError(
+            f"{run.path} has no checkpoint yet: go on training it with `lyricrnn train --resume "
+            f"--run {shlex.quote(str(run.path))}`."
+        )
+    network = CharRNN(run.facts.config.model, run.vocabulary.size)
+    load_weights(network, found.weights, found.path)
+    network.eval()
+    return network, found
 
 
 def measure(

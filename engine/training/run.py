@@ -225,6 +225,13 @@ class Run:
         others = [p for p in reversed(checkpoint.listed(self.checkpoints)) if p not in best_first]
         return self._first_valid(iter(best_first + others), warnings, with_trainer=False)
 
+    def newest_progress(self) -> Progress | None:
+        """How far the run is, by the newest manifest that can be read; no tensor is."""
+        for path in reversed(checkpoint.listed(self.checkpoints)):
+            with contextlib.suppress(CheckpointError):
+                return checkpoint.read_manifest(path).progress
+        return None
+
     def _first_valid(
         self, paths: Iterator[Path], warnings: list[str], with_trainer: bool
     ) -> Checkpoint | None:
@@ -276,11 +283,7 @@ class Run:
 
 def summary_of(run: Run) -> RunSummary:
     """A run in a line; reads its newest manifest only."""
-    progress = Progress()
-    for path in reversed(checkpoint.listed(run.checkpoints)):
-        with contextlib.suppress(CheckpointError):
-            progress = checkpoint.read_manifest(path).progress
-            break
+    progress = run.newest_progress() or Progress()
     model = run.facts.config.model
     return RunSummary(
         path=run.path,
@@ -303,7 +306,7 @@ def check_free(path: Path) -> None:
             return
         if not path.is_dir():
             raise RunError(f"{path} is not a folder: choose another place with --run.")
-        names = {entry.name for entry in path.iterdir()}
+        names = {entry.name for entry in path.iterdir() if entry.suffix != durable.LEFTOVER}
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
     if "run.toml" in names:

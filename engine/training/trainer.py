@@ -18,8 +18,7 @@ from torch.nn import functional as F
 
 from engine.config import TrainingConfig
 from engine.corpus.vocabulary import Ids
-from engine.errors import CheckpointError
-from engine.model.network import CharRNN, State, detach
+from engine.model.network import CharRNN, State, detach, load_weights
 from engine.training.batches import Batches
 from engine.training.plan import Plan, learning_rate
 
@@ -126,12 +125,7 @@ class Trainer:
         self, weights: dict[str, Tensor], tensors: dict[str, Tensor], step: int, rate_scale: float
     ) -> None:
         """Goes back to the state that `tensors()` and the weights describe."""
-        try:
-            self.network.load_state_dict(weights)
-        except RuntimeError:
-            raise CheckpointError(
-                "The checkpoint's tensors do not fit this run's network: it belongs to another run."
-            ) from None
+        load_weights(self.network, weights, "the checkpoint")
         self.step_count, self.rate_scale = step, rate_scale
         parts = sorted(name for name in tensors if name.startswith("state."))
         self.state = tuple(tensors[name].to(self.device) for name in parts) or None

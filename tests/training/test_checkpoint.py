@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import random
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,25 +110,56 @@ def test_one_that_was_saved_again_at_the_same_step_replaces_the_older(tmp_path: 
     assert_whole(checkpoint.read(tmp_path / "step-000001200"))
 
 
-def test_one_can_be_saved_again_where_a_killed_writer_left_its_traces(tmp_path: Path) -> None:
-    """What a kill between the two renames and the removal of the older one leaves behind."""
-    path = write(tmp_path, PROGRESS.changed(seconds=1.0))
-    aside: list[Path] = []
-    with pytest.MonkeyPatch.context() as patch:
-        rename = os.rename
+class Killed(BaseException):
+    """The end of the process: nothing that handles errors handles it."""
 
-        def remembering(source: Path, target: Path) -> None:
-            if Path(source) == path:
-                aside.append(Path(target))
-            rename(source, target)
 
-        patch.setattr(os, "rename", remembering)
-        write(tmp_path, PROGRESS.changed(seconds=2.0))
-    for place in aside:
-        place.mkdir()
-        (place / "model.safetensors").write_bytes(b"half removed")
-    write(tmp_path)
-    assert_whole(checkpoint.read(path))
+def killed_at(patch: pytest.MonkeyPatch, number: int) -> None:
+    """From now on the `number`th thing done to the disk is the last one."""
+    done = 0
+
+    def counting(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal done
+            done += 1
+            if done >= number:
+                raise Killed
+            return real(*arguments, **named)
+
+        return call
+
+    for name in ("mkdir", "write", "fsync", "rename", "replace", "rmdir", "unlink"):
+        patch.setattr(os, name, counting(getattr(os, name)))
+
+
+def newest_whole(folder: Path) -> float:
+    """When the newest checkpoint that can be read was written, as its progress tells."""
+    for path in reversed(checkpoint.listed(folder)):
+        with suppress(CheckpointError):
+            return checkpoint.read(path).manifest.progress.seconds
+    raise AssertionError("no checkpoint is whole")
+
+
+def test_a_second_save_at_one_step_can_be_killed_anywhere_and_done_again(tmp_path: Path) -> None:
+    """At every moment one of the two is whole, and what a killed writer left is in nobody's way."""
+    number, killed = 0, True
+    while killed:
+        number += 1
+        folder = tmp_path / f"{number}"
+        write(folder, PROGRESS.changed(seconds=1.0))
+        killed = False
+        with pytest.MonkeyPatch.context() as patch:
+            killed_at(patch, number)
+            try:
+                write(folder, PROGRESS.changed(seconds=2.0))
+            except Killed:
+                killed = True
+        assert newest_whole(folder) in {1.0, 2.0}, number
+        write(folder, PROGRESS.changed(seconds=3.0))
+        assert newest_whole(folder) == 3.0, number
+        checkpoint.prune(folder, keep=1, best_step=None)
+        assert [entry.name for entry in folder.iterdir()] == ["step-000001200"], number
+    assert number > 15
 
 
 def test_everything_is_on_the_disk_before_the_name_is(

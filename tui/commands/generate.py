@@ -85,6 +85,8 @@ async def _write(
     signals.watch()
     async with Engine() as engine:
         view = await engine.open(find_run(name))
+        for warning in view.warnings:
+            output.warn(warning)
         stream = engine.generate(prompt, config)
         await stream.start()
         _say_first(stream)

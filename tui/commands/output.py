@@ -12,7 +12,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
+
+_DRAWN_EVERY = 0.1  # seconds between two pictures of a bar
 
 UNCUT = 200
 """Columns of what is not a terminal: room enough that no table has to be cut."""
@@ -212,7 +215,7 @@ def warn(message: str) -> None:
 
 
 @contextlib.contextmanager
-def counting(word: str, total: int) -> Iterator[Any]:
+def counting(word: str, total: int) -> Iterator[Callable[[int], None]]:
     """Yields `count(done)`, which moves a bar on standard error where that is a terminal."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -222,15 +225,31 @@ def counting(word: str, total: int) -> Iterator[Any]:
         return
     bar = Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
+        BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(compact=True),
         console=screen,
+        auto_refresh=False,
         transient=True,
         expand=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
     task = bar.add_task(word, total=total)
-    with contextlib.suppress(OSError), bar:
-        yield lambda done: bar.update(task, completed=done)
+    drawn = 0.0
+
+    def count(done: int) -> None:
+        nonlocal drawn
+        bar.update(task, completed=done)
+        if time.monotonic() - drawn >= _DRAWN_EVERY:
+            drawn = time.monotonic()
+            with contextlib.suppress(OSError):
+                bar.refresh()
+
+    with contextlib.suppress(OSError):
+        bar.start()
+    try:
+        yield count
+    finally:
+        with contextlib.suppress(OSError):
+            bar.stop()

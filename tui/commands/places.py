@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import CheckpointError, RunError
+from engine.errors import RunError
 from tui.commands import output
 
 if TYPE_CHECKING:
@@ -49,23 +49,10 @@ def short_name(run: Path) -> str:
 
 def best_network(run: Run) -> tuple[CharRNN, Checkpoint]:
     """A run's network with its best weights; checkpoints that are not whole are warned of."""
-    from engine.model.network import CharRNN
+    from engine.training import prepare
 
     warnings: list[str] = []
-    found = run.best_checkpoint(warnings)
+    network, found = prepare.best_network(run, warnings)
     for warning in warnings:
         output.warn(warning)
-    if found is None:
-        raise RunError(
-            f"{run.path} has no checkpoint yet: go on training it with "
-            f"`lyricrnn train --resume --run {short_name(run.path)}`."
-        )
-    network = CharRNN(run.facts.config.model, run.vocabulary.size)
-    try:
-        network.load_state_dict(found.weights)
-    except RuntimeError:
-        raise CheckpointError(
-            f"{found.path} does not fit the network of {run.path}: it belongs to another run."
-        ) from None
-    network.eval()
     return network, found
