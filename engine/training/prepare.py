@@ -28,6 +28,7 @@ from engine.training.trainer import Trainer
 
 MEASURED_SECONDS = 1.5  # how long the speed of a step is measured for a budget in minutes
 MEASURED_STEPS = 100  # and for at most so many steps
+SUSTAINED = 0.93  # of the measured speed is kept over minutes, samples and checkpoints included
 
 
 class Interrupted(LyricError):
@@ -87,7 +88,7 @@ def new_run(
         pace = measure(config, provisional, vocabulary.size, training, held_out, device, stopped)
         guess = plan_of(steps_of(config, provisional.batches_per_epoch, pace.step))
         per_step = pace.step + pace.evaluation / guess.evaluate_every
-        seconds = max(config.minutes * 60 - MEASURED_SECONDS, per_step)
+        seconds = max(SUSTAINED * (config.minutes * 60 - MEASURED_SECONDS), per_step)
         steps = max(1, int(seconds / per_step))
     source = corpus.sources[0] if corpus.sources else None
     facts = RunFacts(
