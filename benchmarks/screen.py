@@ -107,6 +107,7 @@ def train_in_app(minutes: float, terminal: Terminal) -> None:
     terminal.press("n")
     terminal.count(0.5)
     terminal.press("\t")
+    terminal.count(0.5)
     terminal.press(f"{minutes}\r")
     terminal.until("chars/s")
 
