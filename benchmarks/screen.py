@@ -14,6 +14,7 @@ import json
 import os
 import pty
 import select
+import signal
 import statistics
 import struct
 import subprocess
@@ -24,6 +25,7 @@ import time
 from pathlib import Path
 
 CORPUS = Path(__file__).parent.parent / "corpora" / "english-songs.txt"
+PART = 0.8  # of a run's minutes, after which both faces are asked to save and leave
 COMMAND = [sys.executable, "-c", "from tui.main import main; main()"]
 
 
@@ -112,6 +114,21 @@ def train_in_app(minutes: float, terminal: Terminal) -> None:
     terminal.until("chars/s")
 
 
+def train_headless(minutes: float, home: str) -> None:
+    """The same run from the command line, interrupted after the same time."""
+    process = subprocess.Popen(
+        [*COMMAND, "train", str(CORPUS), "--minutes", str(minutes)],
+        env={**os.environ, "LYRICRNN_HOME": home},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()  # said once training begins
+    time.sleep(minutes * 60 * PART)
+    process.send_signal(signal.SIGINT)
+    process.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=0.5)
@@ -151,22 +168,14 @@ def main() -> None:
     ratios = []
     for _ in range(given.rounds):
         with tempfile.TemporaryDirectory() as home:
-            environment = {**os.environ, "LYRICRNN_HOME": home}
-            words = ["train", str(CORPUS), "--minutes", str(given.minutes), "--patience", "0"]
-            subprocess.run(
-                [*COMMAND, *words],
-                env=environment,
-                check=True,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            train_headless(given.minutes, home)
             headless = speed_of(home)
         with tempfile.TemporaryDirectory() as home:
             terminal = Terminal(home)
             terminal.until("lyricrnn")
             terminal.count(4)
             train_in_app(given.minutes, terminal)
-            terminal.count(given.minutes * 60 * 0.9)
+            terminal.count(given.minutes * 60 * PART)
             terminal.quit()
             ratios.append(speed_of(home) / headless)
     rows.append(

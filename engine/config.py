@@ -106,7 +106,7 @@ class TrainingConfig(Settings):
     steps: int | None = Field(default=None, ge=1)
     epochs: float | None = Field(default=None, gt=0, le=1e9)
     minutes: float | None = Field(default=None, gt=0, le=1e6)
-    patience: int = Field(default=8, ge=0)
+    patience: int = Field(default=12, ge=0)
     evaluate_every: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=0, ge=0)
     sample_every: int = Field(default=0, ge=0)

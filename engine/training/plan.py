@@ -10,7 +10,7 @@ from pydantic import Field
 from engine.config import ModelConfig, Precision, Settings, TrainingConfig
 from engine.errors import ConfigError
 
-EVALUATIONS = 20  # about so many points on the held-out curve
+EVALUATIONS = 40  # about so many points on the held-out curve
 EVALUATION_SHARE = 0.06  # at most this share of the work goes into them
 EVALUATION_COST = 1 / 3  # a character evaluated against one trained: forward without backward
 CHECKPOINTS = 10
@@ -48,7 +48,7 @@ def make_plan(
 ) -> Plan:
     """Fills in what the config leaves to the plan.
 
-    Held-out evaluations come about twenty times a run, rarer where the held-out text is so long
+    Held-out evaluations come about forty times a run, rarer where the held-out text is so long
     that they would cost more than a few per cent of the training itself.
     """
     affordable = held_out_characters * EVALUATION_COST / (EVALUATION_SHARE * batch * time_steps)

@@ -15,6 +15,7 @@ from engine.errors import ConfigError
 from engine.training.plan import (
     EVALUATION_COST,
     EVALUATION_SHARE,
+    EVALUATIONS,
     PRESETS,
     Plan,
     learning_rate,
@@ -135,7 +136,7 @@ def test_evaluations_cost_a_bounded_share(
     trained = plan.evaluate_every * batch * time_steps
     # There is always one evaluation at the end, however long it takes.
     assert plan.evaluate_every == steps or held_out * EVALUATION_COST <= EVALUATION_SHARE * trained
-    assert math.ceil(steps / plan.evaluate_every) <= 20
+    assert math.ceil(steps / plan.evaluate_every) <= EVALUATIONS
     assert 1 <= plan.evaluate_every <= steps
 
 
