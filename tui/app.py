@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ if os.environ.get("TERM_PROGRAM") == "iTerm.app":
     # when it is imported.
     os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
 
+from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
@@ -23,6 +25,7 @@ from textual.screen import Screen
 
 from engine.session import Engine
 from tui import keys
+from tui.display import visible
 from tui.screens.studio import Studio
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -71,6 +74,7 @@ class LyricApp(App[None]):
 
     TITLE = "lyricrnn"
     ENABLE_COMMAND_PALETTE = True
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (18, "-tall")]  # noqa: RUF012 (as Textual has it)
 
     def __init__(self, engine: Engine, corpus: str | None = None) -> None:
         super().__init__()
@@ -93,17 +97,21 @@ class LyricApp(App[None]):
         if self._leaving:
             return
         self._leaving = True
+        told = ""
         try:
-            await self._studio.leave()
+            told = await self._studio.leave()
         finally:
-            self.exit(return_code=status)
+            # Said where the app was, once the terminal is as before.
+            message = Text(visible(told, newlines=True)) if told else None
+            self.exit(return_code=status, message=message)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for action in keys.STUDIO:
             if isinstance(screen, Studio) and action.when(screen.situation):
                 title = action.label_in(screen.situation).capitalize()
                 call = getattr(screen, f"action_{action.name}")
-                yield SystemCommand(f"{title} ({action.shown})", action.help, call)
+                # In the title, because the palette looks for words there alone.
+                yield SystemCommand(f"{title} ({action.shown}): {action.help}", "", call)
         for command in super().get_system_commands(screen):
             if command.title not in {"Quit", "Keys", "Maximize", "Minimize"}:
                 yield command
@@ -111,13 +119,16 @@ class LyricApp(App[None]):
 
 def open_app(corpus: str | None = None) -> int:
     """Opens the app in this terminal and returns its exit status."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual reads from standard input and draws on standard error; torch may print elsewhere.
+    if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         print(
             "lyricrnn: The app needs a terminal; `lyricrnn --help` lists what works without one.",
             file=sys.stderr,
         )
         return 2
-    return asyncio.run(_run(corpus))
+    status = asyncio.run(_run(corpus))
+    gc.freeze()  # or Python would search all of torch for garbage at exit, for a second
+    return status
 
 
 async def _run(corpus: str | None) -> int:

@@ -263,3 +263,12 @@ def test_bytes_that_are_no_text_do_not_break_the_output(lyricrnn: Any, trained: 
     assert done.json["prompt"] == prompt
     assert done.json["skipped"] == ["\udcff"]
     assert done.out.isascii()
+
+
+def test_evaluating_shows_a_bar_on_a_terminal(lyricrnn: Any, trained: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text("春江花月夜\n" * 200_000, encoding="utf-8")
+    terminal = Terminal(lyricrnn, "evaluate", trained, "--corpus", long)
+    terminal.until("━")
+    terminal.until("perplexity")
+    assert terminal.child.wait(PATIENCE) == 0

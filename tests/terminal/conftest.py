@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -15,17 +16,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pyte
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 90.0  # seconds for what must happen; only a broken test waits so long
-APP = [sys.executable, "-c", "from tui.main import main; main()"]
+APP = [sys.executable, "-c", "import sys; from tui.main import main; sys.exit(main())"]
+BEGUN_AT = 30  # the step at which the run lies that every terminal opens
 
-# What a full-screen program switches on, by the number of the mode, and the cursor, which it
-# switches off. All must be as they were when it has ended.
+# What a full-screen program switches on, by the number of the mode. All must be as it was, once
+# the program has ended.
 MODES = {
     "alternate screen": 1049,
     "mouse": 1000,
@@ -36,25 +37,19 @@ MODES = {
     "resize reports": 2048,
 }
 
-# Runs a program as its child in the same foreground group, and takes the hangup upon itself: the
-# program sees the line go dead and no signal, as under some multiplexers and wrappers.
+# Runs a program as its child, and takes the hangup upon itself: only the session's leader is sent
+# SIGHUP, so the program below sees the line go dead and no signal, as under `sudo` or a wrapper.
 HOLDER = """
-import os, signal, subprocess, sys
+import signal, subprocess, sys
 signal.signal(signal.SIGHUP, lambda *_: None)
 child = subprocess.Popen(sys.argv[2:])
-open(sys.argv[1], "w").write(str(child.pid))
-while True:
-    try:
-        child.wait()
-        break
-    except BaseException:
-        pass
-open(sys.argv[1] + ".status", "w").write(str(child.returncode))
+status = child.wait()
+open(sys.argv[1], "w").write(str(status))
 """
 
 
 class Terminal:
-    """A program in a terminal of its own. What it writes is kept raw and drawn by pyte."""
+    """A program in a terminal of its own. What it writes is kept raw, and drawn by pyte."""
 
     def __init__(
         self, command: list[str], environment: dict[str, str], size: tuple[int, int]
@@ -62,7 +57,7 @@ class Terminal:
         columns, rows = size
         self._master, slave = os.openpty()
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.attributes_before = termios.tcgetattr(slave)[:4]
+        self._attributes = termios.tcgetattr(slave)[:4]
         self.process = subprocess.Popen(
             command,
             stdin=slave,
@@ -73,8 +68,7 @@ class Terminal:
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
-        # Kept open: the line stays up after the program's end, as it does under a shell.
-        self._slave: int | None = slave
+        self._slave = slave  # kept, so that the line outlives the program, as under a shell
         self.said = bytearray()
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -85,10 +79,7 @@ class Terminal:
         """What the program writes next; nothing where it is silent for so long."""
         if not select.select([self._master], [], [], max(0.0, seconds))[0]:
             return b""
-        try:
-            data = os.read(self._master, 1 << 16)
-        except OSError:
-            return b""
+        data = os.read(self._master, 1 << 16)
         self.said += data
         # pyte knows neither `CSI > … u` nor `CSI ? … $ p`, and would print their ends.
         self._stream.feed(re.sub(rb"\x1b\[(?:[<>=]\d*u|\?\d+\$p)", b"", data))
@@ -103,9 +94,8 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while not (what in self.screen if isinstance(what, str) else what()):
             assert time.monotonic() < deadline, f"{what} never came:\n{self.screen}"
-            if self.process.poll() is not None and not self.read(0.05):
-                raise AssertionError(f"ended with {self.process.returncode}:\n{self.screen}")
-            self.read(0.05)
+            if not self.read(0.05):
+                assert self.process.poll() is None, f"ended: {self.process.returncode}\n{self}"
 
     def count(self, seconds: float) -> int:
         """How many bytes are written in so long a time."""
@@ -120,53 +110,55 @@ class Terminal:
         while self.read(0.5):
             assert time.monotonic() < deadline, f"never silent:\n{self.screen}"
 
+    def __str__(self) -> str:
+        return f"{self.screen}\n{bytes(self.said[-2000:])!r}"
+
     # -- what a person does -------------------------------------------------------------------
 
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
     def resize(self, columns: int, rows: int) -> None:
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._screen.resize(rows, columns)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def hang_up(self) -> None:
         """The line is cut: nobody reads or writes at the other end any more."""
-        self._let_go()
-        os.close(self._master)
-        self._master = -1
-
-    def _let_go(self) -> None:
-        if self._slave is not None:
-            os.close(self._slave)
-            self._slave = None
+        self._close_ends()
 
     # -- its end ------------------------------------------------------------------------------
 
-    def ended(self, seconds: float = PATIENCE) -> int:
+    def ended(self) -> int:
         """Waits for the end and returns the exit status, minus the signal where one killed it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None:
-            assert time.monotonic() < deadline, f"it did not end:\n{self.screen}"
-            if self._master >= 0:
-                self.read(0.05)
+            assert time.monotonic() < deadline, f"it did not end:\n{self}"
+            if self._master < 0:
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(0.1)
             else:
-                time.sleep(0.02)
+                self.read(0.05)
         while self._master >= 0 and self.read(0.1):
             pass
         return self.process.returncode
 
     def left_behind(self) -> list[str]:
-        """What the program switched on and never off, and what else differs from before."""
+        """What the program switched on and never off, and what else is not as before."""
         left = [name for name, mode in MODES.items() if self._is_on(mode)]
         if self.said.rfind(b"\x1b[?25l") > self.said.rfind(b"\x1b[?25h"):
             left.append("hidden cursor")
         if self.said.rfind(b"\x1b[?7l") > self.said.rfind(b"\x1b[?7h"):
             left.append("no line wrap")
-        pushed = len(re.findall(rb"\x1b\[>\d*u", self.said))
-        if pushed != len(re.findall(rb"\x1b\[<\d*u", self.said)):
+        taken = len(re.findall(rb"\x1b\[>\d*u", self.said))
+        if taken != len(re.findall(rb"\x1b\[<\d*u", self.said)):
             left.append("keyboard protocol")
-        if termios.tcgetattr(self._master)[:4] != self.attributes_before:
+        if termios.tcgetattr(self._master)[:4] != self._attributes:
             left.append("termios")
+        # What stands after the alternate screen was left is what the shell's user sees.
+        after = bytes(self.said).rpartition(b"\x1b[?1049l")[2]
+        words = re.sub(rb"\x1b\[[<>=?\d;]*[a-zA-Z]", b"", after).strip()
+        if words:
+            left.append(f"words: {words!r}")
         return left
 
     def _is_on(self, mode: int) -> bool:
@@ -174,21 +166,23 @@ class Terminal:
         return bool(switched) and switched[-1] == b"h"
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self._let_go()
-        if self._master >= 0:
-            os.close(self._master)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # the group is its own
         self.process.wait()
+        self._close_ends()
+
+    def _close_ends(self) -> None:
+        if self._master >= 0:
+            os.close(self._slave)
+            os.close(self._master)
+            self._master = -1
 
 
 class Desk:
-    """Opens terminals, each with the same runs and the same text to learn from."""
+    """Opens terminals on a place of their own, with one run in it that would take days."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.runs = folder / "runs"
+    def __init__(self, home: Path) -> None:
+        self.home, self.run = home, home / "runs" / "songs-1"
         self._terminals: list[Terminal] = []
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -197,7 +191,7 @@ class Desk:
         return {
             **kept,
             "PYTHONPATH": str(ROOT),
-            "LYRICRNN_HOME": str(self.folder),
+            "LYRICRNN_HOME": str(self.home),
             "TERM": "xterm-256color",
             "LC_ALL": "C.UTF-8",
             **more,
@@ -210,21 +204,31 @@ class Desk:
         self._terminals.append(made)
         return made
 
-    def train(self, terminal: Terminal, minutes: str = "9") -> Path:
-        """Begins a tiny run by the form, and waits until a checkpoint could be worth it."""
-        terminal.until("ready")
-        terminal.press("n")
-        terminal.until("A new run")
-        terminal.press("\x01\x0btiny\t" + minutes + "\r")
-        terminal.until("training")
-        terminal.until(lambda: re.search(r"step [1-9][\d,]*/", terminal.screen))
-        return next(self.runs.iterdir())
+    def opened(self, **more: str) -> Terminal:
+        """The app, with the run open."""
+        made = self.open(**more)
+        made.until("space go on")
+        return made
 
-    def saved_step(self, run: Path) -> int:
-        """The step of the newest checkpoint that is whole."""
+    def training(self, command: list[str] | None = None) -> Terminal:
+        """The app, training."""
+        made = self.open(command)
+        made.until("space go on")
+        made.press(" ")
+        made.until(lambda: self.step_on(made) > BEGUN_AT)
+        return made
+
+    @staticmethod
+    def step_on(terminal: Terminal) -> int:
+        """The step that the screen shows."""
+        found = re.search(r"step ([\d,]+)/", terminal.screen)
+        return int(found[1].replace(",", "")) if found else -1
+
+    def saved_step(self) -> int:
+        """The step of the run's newest checkpoint that is whole."""
         from engine.training.run import Run
 
-        found = Run.open(run).newest_checkpoint([])
+        found = Run.open(self.run).newest_checkpoint([])
         return 0 if found is None else found.manifest.progress.step
 
     def close(self) -> None:
@@ -232,18 +236,54 @@ class Desk:
             terminal.close()
 
 
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has begun and is saved, made once for all tests."""
+    import torch
+
+    from engine.config import CorpusConfig, ModelConfig, TrainingConfig
+    from engine.corpus.corpus import Corpus
+    from engine.training import prepare
+    from engine.training.loop import TrainingLoop
+
+    text = "\n\n".join(
+        f"春江花月{word}\n明月共{word}生\nla la la {word}" for word in "夜水山云风雨雪"
+    )
+    config = TrainingConfig(
+        model=ModelConfig(hidden=8, embedding=4),
+        corpus=CorpusConfig(held_out=0.3),
+        batch=2,
+        time_steps=8,
+        steps=4_000_000,
+        evaluate_every=2_000_000,
+        checkpoint_every=2_000_000,
+        sample_every=2_000_000,
+        threads=1,
+        precision="fp32",
+        device="cpu",
+    )
+    corpus = Corpus.from_text(text, config=config.corpus)
+    run, _ = prepare.new_run(tmp_path_factory.mktemp("begun") / "run", corpus, config)
+    loop = TrainingLoop(run, prepare.trainer_for(run, torch.device("cpu")))
+    loop.restore()
+    while loop.trainer.step_count < BEGUN_AT:
+        loop.advance()
+    loop.save()
+    loop.close()
+    return run.path
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, begun: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
+    shutil.copytree(begun, made.run)
     yield made
     made.close()
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> list[str]:
-    """The start of a command that runs the app and takes the hangup upon itself; the app's
-    process id is then in the file that it names."""
-    return [sys.executable, "-c", HOLDER, str(tmp_path / "pid")]
-
-
-def _unused(*_: Any) -> None: ...
+def holder(tmp_path: Path) -> tuple[list[str], Path]:
+    """A command that runs the app below a process that takes the hangup upon itself, and the
+    file in which the app's exit status is found."""
+    file = tmp_path / "status"
+    return [sys.executable, "-c", HOLDER, str(file), *APP], file

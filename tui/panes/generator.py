@@ -7,15 +7,33 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Paste
 from textual.message import Message
 from textual.widgets import Input
 
+from tui.display import visible
 from tui.panes.lyric_stream import LyricStream
 
+MOST_PASTED = 2000  # characters that one paste adds to a line
 
-class PromptField(Input):
-    """A line to type in that gives the keys back with escape. Its cursor does not blink: an idle
-    screen writes nothing."""
+
+class LineInput(Input):
+    """A line to type in. Its cursor does not blink: an idle screen writes nothing. What is pasted
+    is made visible: Textual's own line would write an escape sequence to the terminal as it is."""
+
+    def __init__(self, value: str = "", *, placeholder: str = "", id: str | None = None) -> None:
+        super().__init__(value, placeholder=placeholder, id=id, compact=True)
+        self.cursor_blink = False
+
+    def _on_paste(self, event: Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        lines = event.text.strip("\r\n").splitlines() or [""]
+        self.replace(visible(lines[0][:MOST_PASTED]), *self.selection)
+
+
+class PromptField(LineInput):
+    """A line to type in that gives the keys back with escape."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave the field", show=False)
@@ -41,11 +59,7 @@ class Generator(Vertical):
 
     def compose(self) -> ComposeResult:
         yield LyricStream(id="stream")
-        field = PromptField(
-            placeholder="prompt: p to type, enter writes", id="prompt", compact=True
-        )
-        field.cursor_blink = False
-        yield field
+        yield PromptField(placeholder="prompt: p to type, enter writes", id="prompt")
 
     @property
     def stream(self) -> LyricStream:

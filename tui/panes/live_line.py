@@ -80,14 +80,21 @@ class LiveLine(Widget):
 
 
 def _cells_of(part: Part) -> list[tuple[str, str]]:
-    """One entry a terminal cell: a wide character is followed by an empty one."""
+    """One entry a terminal cell: a wide character is followed by an empty one, and a mark stands
+    with the character that bears it."""
     text = visible(part.text)
     if part.width:
         text = set_cell_size(text, part.width)
-    cells = []
+    cells: list[tuple[str, str]] = []
+    base = 0
     for character in text:
+        size = cell_len(character)
+        if size == 0 and cells:
+            cells[base] = (cells[base][0] + character, part.kind)
+            continue
+        base = len(cells)
         cells.append((character, part.kind))
-        cells.extend([("", part.kind)] * (cell_len(character) - 1))
+        cells.extend([("", part.kind)] * (size - 1))
     return cells
 
 

@@ -9,11 +9,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.display import content
+from tui.panes.generator import LineInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Choose(ModalScreen[str | None]):
             if self._choices:
                 yield OptionList(
                     *(
-                        Option(content(f"{choice.title}\n  {choice.note}"))
+                        Option(
+                            Content.assemble(content(choice.title), "\n  ", content(choice.note))
+                        )
                         for choice in self._choices
                     ),
                     markup=False,
@@ -51,9 +55,7 @@ class Choose(ModalScreen[str | None]):
             else:
                 yield Static(content(self._empty), classes="note")
             if self._typed:
-                field = Input(placeholder=self._typed, compact=True)
-                field.cursor_blink = False
-                yield field
+                yield LineInput(placeholder=self._typed)
             yield Static(content("enter chooses · tab moves · escape goes back"), classes="note")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

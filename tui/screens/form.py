@@ -14,6 +14,7 @@ from textual.widgets import Input, Label, Static
 
 from engine.errors import LyricError
 from tui.display import content, visible
+from tui.panes.generator import LineInput
 
 T = TypeVar("T")
 
@@ -47,9 +48,7 @@ class Form(ModalScreen[T | None], Generic[T]):
             for field in self._fields:
                 with Horizontal(classes="field"):
                     yield Label(content(field.label), classes="label")
-                    line = Input(field.value, id=field.name, compact=True)
-                    line.cursor_blink = False
-                    yield line
+                    yield LineInput(field.value, id=field.name)
                     yield Label(content(field.hint), classes="hint")
             yield Static("", id="complaint", markup=False)
             yield Static(content("enter accepts · tab moves · escape goes back"), classes="note")
@@ -62,7 +61,9 @@ class Form(ModalScreen[T | None], Generic[T]):
         try:
             self.dismiss(self._check(values))
         except LyricError as error:
-            self.query_one("#complaint", Static).update(visible(str(error)))
+            complaint = self.query_one("#complaint", Static)
+            complaint.update(visible(str(error)))
+            self.call_after_refresh(complaint.scroll_visible, animate=False)
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -33,8 +33,7 @@ class Help(ModalScreen[None]):
             yield Static(Content("The keys of the Studio"), classes="title")
             rows = [(action.shown, action.help) for action in keys.STUDIO]
             for key, meaning in [*rows, *MORE]:
-                yield Static(
-                    Content.assemble((key.rjust(7), "bold $text-accent"), "  ", meaning),
-                    classes="row",
-                )
+                with Horizontal(classes="row"):
+                    yield Static(Content(key), classes="key")
+                    yield Static(Content(meaning), classes="meaning")
             yield Static(Content("escape goes back"), classes="note")

@@ -51,6 +51,7 @@ from tui.slow_line import SlowLineCompositor
 LOOKS_PER_SECOND = 5  # how often the figures of now are read while training
 LOOKS_PER_LINE = 2  # the line of figures changes at every second look: eyes need no more
 CHARACTERS_PER_SECOND = 80  # the pace at which a text appears: quick reading
+MOST_NAMED = 12  # unknown characters that a notification names
 SMALLEST = (40, 12)
 WIDE = 100  # columns from which chart, generator and inspector stand side by side
 
@@ -72,9 +73,13 @@ class Studio(Screen[None]):
         self._view: RunView | None = None
         self._run: RunHandle | None = None
         self._text: TextStream | None = None
+        self._cut: TextStream | None = None  # the text that was ended before its end
         self._writing_own: set[tuple[int, str]] = set()
         self._generation = GenerationConfig(length=400)
         self._doing = "opening"
+        self._saved_step: int | None = None
+        self._opened_step: int | None = None  # of the weights, where they are not those of now
+        self._last_words: list[str] = []  # what went wrong while leaving
         self._looks = 0
         self._charted_step = -1
         self._timer: Timer | None = None
@@ -92,13 +97,14 @@ class Studio(Screen[None]):
 
     def on_mount(self) -> None:
         self._chart.border_title = "loss"
+        self._chart.can_focus = True  # so that it can be zoomed
         self._generator.border_title = "writing"
         self.query_one(Inspector).border_title = "network"
         self._show_settings()
         self._show_now()
         self._timer = self.set_interval(1 / LOOKS_PER_SECOND, self._look, pause=True)
         # The first frame is on the screen before the engine is asked for anything.
-        self.call_after_refresh(self._start, self._begin())
+        self.call_after_refresh(lambda: self._start(self._begin(), "opening"))
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -133,7 +139,7 @@ class Studio(Screen[None]):
         return (
             self._view is not None
             and snapshot is not None
-            and snapshot.state is RunState.STOPPED
+            and snapshot.state in {RunState.STOPPED, RunState.FAILED}
             and snapshot.step < snapshot.total_steps
         )
 
@@ -143,21 +149,30 @@ class Studio(Screen[None]):
                 return row.when(self.situation)
         return True
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs something beside the screen; what a person may meet becomes a notification."""
+    def _start(self, work: Coroutine[Any, Any, None], doing: str = "") -> None:
+        """Runs something beside the screen, which never waits for the engine; what a person may
+        meet becomes a notification. While it is `doing` something in a word, the keys that need
+        the engine rest."""
 
         async def guarded() -> None:
             try:
                 await work
             except LyricError as error:
                 self._complain(str(error))
-            self._doing = ""
+            if doing:
+                self._doing = ""
             self._show_now()
 
+        if doing:
+            self._doing = doing
+            self._show_now()
         self.run_worker(guarded(), exit_on_error=True)
 
     def _complain(self, sentence: str) -> None:
         self.notify(display.visible(sentence), severity="error", timeout=12, markup=False)
+
+    def _warn(self, sentence: str) -> None:
+        self.notify(display.visible(sentence), severity="warning", timeout=10, markup=False)
 
     # -- opening ----------------------------------------------------------------------------
 
@@ -170,13 +185,17 @@ class Studio(Screen[None]):
             try:
                 await self._open_run(str(run.path))
             except LyricError as error:
-                self._complain(str(error))
+                if run.step:  # one that never came to a checkpoint is no news
+                    self._complain(str(error))
                 continue
             return
         await self._open_corpus(str(library.default(_locale()).path))
 
     async def _open_corpus(self, path: str) -> None:
         found = await self._engine.look(path)
+        if self._run is not None:
+            await self._run.stop()
+        self._end_text()
         self._corpus, self._corpus_name, self._view = found.path, found.name, None
         self._chart.clear()
         self._generator.stream.clear()
@@ -184,13 +203,19 @@ class Studio(Screen[None]):
         self._inspector.show_vocabulary(found.vocabulary, found.characters)
 
     async def _open_run(self, path: str) -> None:
-        self._show_run(await self._engine.open(path))
+        view = await self._engine.open(path)
+        self._show_run(view)
+        self._opened_step = view.step
+        for warning in view.warnings:
+            self._warn(warning)
 
     def _show_run(self, view: RunView) -> None:
+        if self._view is None or view.path != self._view.path:  # else its texts stand there
+            self._end_text()
+            self._generator.stream.load([_entry(sample) for sample in view.samples])
         self._view, self._corpus = view, view.corpus_path or None
         self._corpus_name = view.corpus_name
         self._load_chart(view)
-        self._generator.stream.load([_entry(sample) for sample in view.samples])
         self._inspector.show_vocabulary(
             view.vocabulary, sum(count for _, _, count in view.vocabulary)
         )
@@ -231,34 +256,28 @@ class Studio(Screen[None]):
 
     # -- training ---------------------------------------------------------------------------
 
-    async def action_train(self) -> None:
+    def action_train(self) -> None:
         now = self.situation
         if self._run is not None:
-            await (self._run.resume() if now.paused else self._run.pause())
-            self._show_now()
+            self._start(self._run.resume() if now.paused else self._run.pause())
         elif now.resumable:
-            self._prepare(self._go_on())
+            self._start(self._go_on(), "preparing")
         else:
-            self._prepare(self._train(preset("cpu")))
-
-    def _prepare(self, work: Coroutine[Any, Any, None]) -> None:
-        self._doing = "preparing"
-        self._show_now()
-        self._start(work)
+            self._start(self._train(preset("cpu")), "preparing")
 
     async def _go_on(self) -> None:
         assert self._view is not None
+        snapshot = self._engine.snapshot
+        self._saved_step = None if snapshot is None else snapshot.step
         await self._follow(await self._engine.train(run=self._view.path, resume=True))
 
     async def _train(self, config: TrainingConfig) -> None:
         if self._corpus is None:
             raise LyricError("There is no corpus yet: press c and choose one.")
-        self._chart.clear()
-        self._generator.stream.clear()
         await self._follow(await self._engine.train(self._corpus, config))
 
     async def _follow(self, handle: RunHandle) -> None:
-        self._run = handle
+        self._run, self._opened_step = handle, None
         self._show_run(await self._engine.view())
         if self._timer is not None:
             self._timer.resume()
@@ -292,14 +311,15 @@ class Studio(Screen[None]):
                 stream.write(number, entry.text)
                 stream.end(number)
             case Warned():
-                self.notify(
-                    display.visible(event.message), severity="warning", timeout=10, markup=False
-                )
+                self._last_words.append(event.message)
+                self._warn(event.message)
             case Failed():
                 self._complain(event.message)
             case Finished() if event.reason != "stopped":
                 self.notify(display.visible(_ending(event)), timeout=12, markup=False)
-            case StateChanged() | Checkpointed():
+            case Checkpointed():
+                self._saved_step = event.step
+            case StateChanged():
                 self._show_now()
             case _:
                 pass
@@ -322,25 +342,35 @@ class Studio(Screen[None]):
     async def _reload_chart(self) -> None:
         self._load_chart(await self._engine.view())
 
-    async def action_stop(self) -> None:
+    def action_stop(self) -> None:
         if self._run is not None:
-            await self._run.stop()
+            self._start(self._run.stop(), "saving")
 
-    async def action_save(self) -> None:
+    def action_save(self) -> None:
         if self._run is not None:
-            await self._run.checkpoint()
-            snapshot = self._engine.snapshot
-            if snapshot is not None:
-                self.notify(f"Saved at step {snapshot.step:,}.", timeout=3, markup=False)
+            self._start(self._save(self._run))
 
-    async def leave(self) -> None:
-        """Saves what trains; called before the app ends."""
-        if self._text is not None:
-            self._text.cancel()
+    async def _save(self, handle: RunHandle) -> None:
+        before = self._saved_step
+        await handle.checkpoint()
+        snapshot, saved = self._engine.snapshot, self._saved_step
+        stands_there = snapshot is not None and snapshot.step == saved
+        if saved is not None and (saved != before or stands_there):  # else a warning says why
+            self.notify(f"Saved at step {saved:,}.", timeout=3, markup=False)
+
+    async def leave(self) -> str:
+        """Saves what trains; called before the app ends. Returns what a person must know that the
+        screen will no longer tell: that it could not be saved, and why."""
+        self._end_text()
+        self._last_words.clear()
         if self._run is not None:
             self._doing = "saving"
             self._show_now()
-            await self._run.stop()
+            try:
+                await self._run.stop()
+            except LyricError as error:
+                self._last_words.append(str(error))
+        return "\n".join(self._last_words)
 
     async def action_leave(self) -> None:
         await self.app.action_quit()
@@ -349,51 +379,62 @@ class Studio(Screen[None]):
 
     def action_generate(self) -> None:
         if self._text is not None:
-            self._text.cancel()
+            self._end_text()
         elif self._view is not None:
-            self._start(self._write())
+            self._begin_text()
 
     def on_generator_asked(self) -> None:
         if not self.situation.network:
             self._complain("There is no network to write with yet: space trains one.")
             return
-        if self._text is not None:
-            self._text.cancel()
-        self._start(self._write())
+        self._end_text()
+        self._begin_text()
 
-    async def _write(self) -> None:
-        """Streams one text at a reader's pace."""
-        text = self._engine.generate(self._generator.prompt, self._generation, record=True)
-        self._text = text
+    def _begin_text(self) -> None:
+        self._text = self._engine.generate(self._generator.prompt, self._generation, record=True)
         self._show_keys()
+        self._start(self._write(self._text))
+
+    def _end_text(self) -> None:
+        if self._text is not None:
+            self._cut = self._text
+            self._text.cancel()
+
+    async def _write(self, text: TextStream) -> None:
+        """Streams one text at a reader's pace."""
         try:
             await text.start()
+            if text is self._cut:
+                return
             assert text.seed is not None
             self._writing_own.add((text.seed, text.prompt))
             if text.skipped:
-                named = " ".join(display.character_name(c) for c in text.skipped)
+                named = " ".join(map(display.character_name, text.skipped[:MOST_NAMED]))
+                if len(text.skipped) > MOST_NAMED:
+                    named += f" and {len(text.skipped) - MOST_NAMED} more"
                 self.notify(
                     f"The songbook has no {named}: left out of the prompt.",
                     severity="warning",
                     markup=False,
                 )
-            snapshot = self._engine.snapshot
-            step = 0 if snapshot is None else snapshot.step
-            header = _header(step, self._generation.temperature, text.seed)
-            entry = self._generator.stream.begin(header, text.prompt)
+            snapshot, step = self._engine.snapshot, self._opened_step
+            if step is None:
+                step = 0 if snapshot is None else snapshot.step
+            header = _header(step, text.config.temperature, text.seed)
+            stream = self._generator.stream
+            entry = stream.begin(header, text.prompt)
             async for character in text:
-                self._generator.stream.write(entry, character.text)
+                stream.write(entry, character.text)
                 await asyncio.sleep(1 / CHARACTERS_PER_SECOND)
                 if text.cancelled:
                     break
-            cut = len(text.text) < self._generation.length
-            self._generator.stream.end(entry, "ended" if cut else "")
+            stream.end(entry, "ended" if text is self._cut else "")
         finally:
             if self._text is text:
                 self._text = None
-            self._show_keys()
 
     def action_prompt(self) -> None:
+        self._bring("generator")
         self._generator.focus_prompt()
 
     def action_settings(self) -> None:
@@ -455,34 +496,41 @@ class Studio(Screen[None]):
 
         def accept(config: TrainingConfig | None) -> None:
             if config is not None:
-                self._prepare(self._replace_run(config))
+                self._start(self._replace_run(config), "preparing")
 
         self.app.push_screen(Form("A new run", fields, _training_config), accept)
 
     async def _replace_run(self, config: TrainingConfig) -> None:
+        await self._instead(self._train(config))
+
+    async def _instead(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does something in place of training. If it fails, what trained goes on."""
+        trained = self._run is not None
         if self._run is not None:
             await self._run.stop()
-        await self._train(config)
+        try:
+            await work
+        except LyricError:
+            if trained:
+                await self._go_on()
+            raise
 
     def action_corpus(self) -> None:
-        choices = [
-            Choice(str(entry.path), entry.title, entry.description) for entry in library.shipped()
-        ]
+        try:
+            shipped = library.shipped()
+        except LyricError as error:
+            self._complain(str(error))
+            shipped = []
+        choices = [Choice(str(entry.path), entry.title, entry.description) for entry in shipped]
 
         def accept(path: str | None) -> None:
             if path is not None:
-                self._open_later(self._switch_corpus(path))
+                self._start(self._open_corpus(path), "opening")
 
         self.app.push_screen(
             Choose("What to learn from", choices, typed="or type the path of a file or folder"),
             accept,
         )
-
-    async def _switch_corpus(self, path: str) -> None:
-        library.resolve(path)  # complains before anything is stopped
-        if self._run is not None:
-            await self._run.stop()
-        await self._open_corpus(path)
 
     def action_runs(self) -> None:
         self._start(self._choose_run())
@@ -497,10 +545,12 @@ class Studio(Screen[None]):
             )
             for run in await self._engine.runs()
         ]
+        if self.app.screen is not self:
+            return  # another dialog was quicker
 
         def accept(path: str | None) -> None:
             if path is not None:
-                self._open_later(self._switch_run(path))
+                self._start(self._switch_run(path), "opening")
 
         self.app.push_screen(
             Choose(
@@ -513,14 +563,8 @@ class Studio(Screen[None]):
         )
 
     async def _switch_run(self, path: str) -> None:
-        if self._run is not None:
-            await self._run.stop()
-        await self._open_run(path)
-
-    def _open_later(self, work: Coroutine[Any, Any, None]) -> None:
-        self._doing = "opening"
-        self._show_now()
-        self._start(work)
+        if self._run is None or str(self._run.path) != path:
+            await self._instead(self._open_run(path))
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -539,6 +583,7 @@ class Studio(Screen[None]):
 
     def action_inspect(self) -> None:
         """On a narrow screen the inspector takes the chart's place, page by page, and leaves."""
+        self.remove_class("zoom-chart", "zoom-generator")
         if not self.has_class("narrow"):
             self._inspector.next_tab()
         elif not self.has_class("inspecting"):
@@ -550,8 +595,14 @@ class Studio(Screen[None]):
             self._inspector.next_tab()
 
     def action_search(self) -> None:
-        self.add_class("inspecting")
+        self._bring("inspector")
         self._inspector.search()
+
+    def _bring(self, pane: str) -> None:
+        """Shows a pane that a zoom or a narrow screen hides."""
+        for other in {"chart", "generator", "inspector"} - {pane}:
+            self.remove_class(f"zoom-{other}")
+        self.set_class(pane == "inspector" and self.has_class("narrow"), "inspecting")
 
     def action_zoom(self) -> None:
         zoomed = [
@@ -629,7 +680,7 @@ def figures(snapshot: TrainingSnapshot | None, doing: str, width: int) -> list[P
         parts += [
             Part(display.rate(snapshot.characters_per_second), width=6),
             Part("chars/s " if wide else "c/s ", "dim"),
-            Part(display.duration(snapshot.seconds_left), width=6),
+            Part(f"{display.duration(snapshot.seconds_left)} "),
             Part("left", "dim"),
         ]
     elif snapshot.best_held_out_loss is not None:
