@@ -26,7 +26,6 @@ from engine.events import (
     CorpusView,
     Event,
     Failed,
-    Finished,
     RunState,
     RunSummary,
     RunView,
@@ -183,24 +182,11 @@ class Worker:
         """Saves and ends the run; it can be resumed."""
         if self._loop is None:
             return
-        loop, progress = self._loop, self._loop.progress
+        loop = self._loop
         self._publish(loop.snapshot(RunState.SAVING))
         self._tell_all(loop.save())
-        held_out = progress.best_loss
         self._tell(StateChanged(RunState.STOPPED))
-        self._tell(
-            Finished(
-                run=loop.run.path,
-                step=progress.step,
-                loss=progress.loss,
-                held_out_loss=held_out,
-                perplexity=None if held_out is None else perplexity(held_out),
-                bits_per_character=None if held_out is None else bits_per_character(held_out),
-                characters_per_second=loop.characters_per_second,
-                seconds=progress.seconds,
-                reason="stopped",
-            )
-        )
+        self._tell(loop.finished("stopped"))
         self._end_loop(RunState.STOPPED)
 
     def set_learning_rate(self, rate: float) -> None:

@@ -294,8 +294,12 @@ class TrainingLoop:
             best = self.run.best_checkpoint([])
             if best is not None:
                 self.trainer.network.load_state_dict(best.weights)
-        held_out = progress.best_loss
-        finished = Finished(
+        return [*happened, *self._enter(state), self.finished(reason)]
+
+    def finished(self, reason: str) -> Finished:
+        """The run's last word; the held-out loss is that of its best weights."""
+        progress, held_out = self.progress, self.progress.best_loss
+        return Finished(
             run=self.run.path,
             step=progress.step,
             loss=progress.loss,
@@ -306,7 +310,6 @@ class TrainingLoop:
             seconds=progress.seconds,
             reason=reason,
         )
-        return [*happened, *self._enter(state), finished]
 
     def _weights_are_finite(self) -> bool:
         return all(bool(w.isfinite().all()) for w in self.trainer.network.parameters())
