@@ -34,7 +34,7 @@ from tui.screens.form import Form
 from tui.screens.help import Help
 from tui.screens.studio import MOST_NAMED, Studio
 
-PATIENCE = 60.0  # seconds for what must happen; only a broken test waits so long
+PATIENCE = 90.0  # seconds for what must happen; only a broken test waits so long
 SONGS = "\n\n".join(
     f"春江花月{word}\n{word}上海潮平\n明月共{word}生\nla la la {word}"
     for word in "夜水山云风雨雪花鸟鱼"
