@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any, TextIO
 
 if os.environ.get("TERM_PROGRAM") == "iTerm.app":
@@ -19,6 +20,7 @@ if os.environ.get("TERM_PROGRAM") == "iTerm.app":
 
 from rich.text import Text
 from textual.app import App, SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
@@ -79,31 +81,41 @@ class LyricApp(App[None]):
     def __init__(self, engine: Engine, corpus: str | None = None) -> None:
         super().__init__()
         self._studio = Studio(engine, corpus)
+        self._stands = asyncio.Event()
         self._leaving = False
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         self.theme = "tokyo-night"
-        self.push_screen(self._studio)
+        await self.push_screen(self._studio)
+        self._stands.set()
 
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()
         return LineDriver if found is LinuxDriver else found
 
+    def pop_screen(self) -> AwaitComplete:
+        # Escape pressed twice reaches a dialog twice before it is gone, and the second one would
+        # take the Studio away.
+        if self.screen is self._studio:
+            return AwaitComplete()
+        return super().pop_screen()
+
     async def action_quit(self) -> None:
         await self.leave(0)
 
     async def leave(self, status: int) -> None:
-        """Saves what trains, then ends with that exit status."""
+        """Saves what trains, then ends with that exit status; 0 becomes 1 where that failed."""
         if self._leaving:
             return
         self._leaving = True
+        await self._stands.wait()  # a screen cannot be taken down while it is set up
         told = ""
         try:
             told = await self._studio.leave()
         finally:
             # Said where the app was, once the terminal is as before.
             message = Text(visible(told, newlines=True)) if told else None
-            self.exit(return_code=status, message=message)
+            self.exit(return_code=status or bool(told), message=message)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for action in keys.STUDIO:
@@ -137,11 +149,17 @@ async def _run(corpus: str | None) -> int:
         loop = asyncio.get_running_loop()
         leaving: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
 
-        def leave_by(number: int) -> None:
+        def leave(number: int) -> None:
             leaving.add(asyncio.ensure_future(app.leave(128 + number)))
 
+        def leave_by(number: int, frame: FrameType | None) -> None:
+            # Not by the loop's own way, which loses a signal where many wake-ups wait already: a
+            # terminal that reads nothing holds the loop up.
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and so will all
+                loop.call_soon_threadsafe(leave, number)
+
         for number in SIGNALS:
-            loop.add_signal_handler(number, leave_by, number)
+            signal.signal(number, leave_by)
         watching = asyncio.ensure_future(_watch_line(app))
         await app.run_async()
         watching.cancel()

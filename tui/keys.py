@@ -12,7 +12,6 @@ from textual.binding import Binding
 class Situation:
     """What is going on, as far as the keys care."""
 
-    busy: bool = False  # opening or preparing: no command would find anything to act on
     training: bool = False
     paused: bool = False
     resumable: bool = False  # a run lies open that has steps left
@@ -56,7 +55,6 @@ STUDIO: tuple[Action, ...] = (
         "space",
         _train_label,
         "Train on the corpus; pause; go on where it paused or where an earlier run stopped",
-        when=lambda now: not now.busy,
     ),
     Action(
         "stop",
@@ -89,7 +87,6 @@ STUDIO: tuple[Action, ...] = (
         "n",
         "new run",
         "Begin a new run: preset, cell, size and minutes",
-        when=lambda now: not now.busy,
     ),
     Action(
         "corpus",
@@ -97,9 +94,8 @@ STUDIO: tuple[Action, ...] = (
         "c",
         "corpus",
         "Choose what to learn from: a shipped collection, a file or a folder",
-        when=lambda now: not now.busy,
     ),
-    Action("runs", "o", "o", "runs", "Open an earlier run", when=lambda now: not now.busy),
+    Action("runs", "o", "o", "runs", "Open an earlier run"),
     Action("metric", "m", "m", "metric", "Show loss, perplexity or bits per character"),
     Action("log_axis", "l", "l", "log", "Switch the chart's logarithmic axis"),
     Action(

@@ -71,11 +71,12 @@ class Hands:
         """Waits until something is true."""
         deadline = time.monotonic() + PATIENCE
         while not what():
-            assert time.monotonic() < deadline, f"{why or 'it'} never came:\n{self.seen}"
+            if time.monotonic() > deadline:
+                pytest.fail(f"{why or 'it'} never came; told: {self.told}\n{self.seen}")
             await self.pilot.pause(0.01)
 
     async def ready(self) -> None:
-        await self.until(lambda: not self.studio.situation.busy, "ready")
+        await self.until(lambda: not self.studio._doing, "ready")
 
     async def until_trained(self, steps: int = 1) -> None:
         """Waits until so many more steps are done."""
@@ -383,9 +384,13 @@ async def test_what_could_not_be_saved_is_said_when_leaving(
         await hands.press("w")
         await hands.until(lambda: any("No space left" in told for told in hands.told))
         assert not any("Saved" in told for told in hands.told)
+        await hands.press("w")
+        await hands.until_trained(1)
+        assert len(hands.told) == 1  # the same again does not pile up
         await hands.press("q")
         await hands.until(lambda: hands.app._exit, "the end")
         said = [str(renderable) for renderable in hands.app._exit_renderables]
+        assert hands.app.return_code == 1
     assert said == ["The checkpoint could not be written: No space left on device."]
 
 
@@ -465,8 +470,7 @@ async def test_it_writes_while_it_trains(long_run: Path) -> None:
         assert hands.step > before
         assert max(lengths) < 400
 
-        await hands.press("escape")
-        assert hands.app.focused is None
+        assert hands.app.focused is None  # the next key is a command
         await hands.until(lambda: "g end text" in hands.bar)
         await hands.press("g")
         await hands.until(lambda: "g write" in hands.bar)
@@ -506,6 +510,7 @@ async def test_unknown_characters_are_named(long_run: Path) -> None:
         await hands.until(lambda: hands.told)
         assert hands.told == ["The songbook has no Ω Q: left out of the prompt."]
         await hands.until(lambda: hands.texts and hands.texts[0].text)
+        await hands.press("p")
         await hands.write("".join(chr(ord("А") + n) for n in range(20)))
         await hands.press("enter")
         await hands.until(lambda: len(hands.told) == 2)
@@ -752,6 +757,46 @@ async def test_keys_that_mean_nothing_now_do_nothing(songs: str) -> None:
         await hands.press("escape", "enter", "f5", "ctrl+c", "ctrl+z", "delete")
         assert "ready" in hands.figures
         assert hands.app.screen is hands.studio
+
+
+async def test_keys_typed_ahead_are_not_lost(home: Path, long_run: Path) -> None:
+    """Over a slow line they arrive at once, while the Studio still prepares the first."""
+    async with opened() as hands:
+        hands.app.simulate_key("space")
+        hands.app.simulate_key("space")
+        await hands.until(lambda: "paused" in hands.figures)
+        hands.app.simulate_key("x")
+        hands.app.simulate_key("space")
+        await hands.until_trained(1)
+    async with opened() as hands:
+        hands.app.simulate_key("space")
+        hands.app.simulate_key("n")
+        await hands.dialog(Form)
+        await hands.write("tiny")
+        await hands.press("enter")
+        await hands.until(lambda: len(list((home / "runs").iterdir())) == 2, "a second run")
+        await hands.until_trained(1)
+        assert "songs-1" not in hands.where
+
+
+@pytest.mark.parametrize("key", ["escape", "enter"])
+async def test_a_key_pressed_twice_closes_one_dialog(long_run: Path, key: str) -> None:
+    """A slow line brings both at once; the second must not take the Studio away."""
+    for opens in ("o", "t", "ctrl+p"):
+        async with opened() as hands:
+            await hands.press(opens)
+            await hands.until(lambda: hands.app.screen is not hands.studio)
+            await hands.until(lambda: hands.app.focused is not None)
+            for _ in range(3):
+                hands.app.simulate_key(key)
+            if key == "escape" or opens != "ctrl+p":
+                await hands.closed()
+            for _ in range(5):
+                await hands.pilot.pause(0)
+            assert hands.studio in hands.app.screen_stack
+            await hands.ready()
+            await hands.press("escape", "m")
+            await hands.until(lambda: hands.chart.metric == "perplexity")
 
 
 async def test_any_keys_at_all(long_run: Path, seed: int) -> None:

@@ -73,5 +73,7 @@ class Generator(Vertical):
         self.query_one(PromptField).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The keys are the Studio's again: each is a letter, and would land in the prompt."""
         event.stop()
+        self.screen.set_focus(None)
         self.post_message(self.Asked())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
+import re
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
@@ -76,9 +78,11 @@ class Studio(Screen[None]):
         self._cut: TextStream | None = None  # the text that was ended before its end
         self._writing_own: set[tuple[int, str]] = set()
         self._generation = GenerationConfig(length=400)
-        self._doing = "opening"
+        self._doing: list[str] = []  # in a word each: what is being done, and what waits for it
+        self._turn = asyncio.Lock()
         self._saved_step: int | None = None
         self._opened_step: int | None = None  # of the weights, where they are not those of now
+        self._warned = ""
         self._last_words: list[str] = []  # what went wrong while leaving
         self._looks = 0
         self._charted_step = -1
@@ -103,8 +107,7 @@ class Studio(Screen[None]):
         self._show_settings()
         self._show_now()
         self._timer = self.set_interval(1 / LOOKS_PER_SECOND, self._look, pause=True)
-        # The first frame is on the screen before the engine is asked for anything.
-        self.call_after_refresh(lambda: self._start(self._begin(), "opening"))
+        self._start_alone("opening", self._begin())
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -125,7 +128,6 @@ class Studio(Screen[None]):
         """What can be done now."""
         snapshot = self._engine.snapshot
         return Situation(
-            busy=bool(self._doing),
             training=self._run is not None,
             paused=snapshot is not None and snapshot.state is RunState.PAUSED,
             resumable=self._run is None and self._steps_left,
@@ -149,35 +151,50 @@ class Studio(Screen[None]):
                 return row.when(self.situation)
         return True
 
-    def _start(self, work: Coroutine[Any, Any, None], doing: str = "") -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs something beside the screen, which never waits for the engine; what a person may
-        meet becomes a notification. While it is `doing` something in a word, the keys that need
-        the engine rest."""
+        meet becomes a notification."""
 
         async def guarded() -> None:
             try:
                 await work
             except LyricError as error:
                 self._complain(str(error))
-            if doing:
-                self._doing = ""
             self._show_now()
 
-        if doing:
-            self._doing = doing
-            self._show_now()
         self.run_worker(guarded(), exit_on_error=True)
+
+    def _start_alone(self, doing: str, work: Coroutine[Any, Any, None]) -> None:
+        """Starts what changes which run lies open, said in a word. Such things take turns: the
+        keys of a person who types ahead of the engine act one after the other."""
+        self._doing.append(doing)
+        self._show_now()
+        self._start(self._in_turn(work))
+
+    async def _in_turn(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            async with self._turn:
+                await work
+        finally:
+            self._doing.pop(0)
 
     def _complain(self, sentence: str) -> None:
         self.notify(display.visible(sentence), severity="error", timeout=12, markup=False)
 
     def _warn(self, sentence: str) -> None:
+        kind = re.sub(r"\d+", "", sentence)
+        if kind == self._warned:  # the same of a later step would cover the screen bit by bit
+            self.app.clear_notifications()
+        self._warned = kind
         self.notify(display.visible(sentence), severity="warning", timeout=10, markup=False)
 
     # -- opening ----------------------------------------------------------------------------
 
     async def _begin(self) -> None:
         """Opens the corpus that was asked for, else the newest run, else a shipped corpus."""
+        drawn = asyncio.Event()  # the first frame, before the engine is asked for anything
+        self.call_after_refresh(drawn.set)
+        await drawn.wait()
         if self._asked_corpus is not None:
             await self._open_corpus(self._asked_corpus)
             return
@@ -257,13 +274,16 @@ class Studio(Screen[None]):
     # -- training ---------------------------------------------------------------------------
 
     def action_train(self) -> None:
+        self._start_alone("" if self._run else "preparing", self._train_or_pause())
+
+    async def _train_or_pause(self) -> None:
         now = self.situation
         if self._run is not None:
-            self._start(self._run.resume() if now.paused else self._run.pause())
+            await (self._run.resume() if now.paused else self._run.pause())
         elif now.resumable:
-            self._start(self._go_on(), "preparing")
+            await self._go_on()
         else:
-            self._start(self._train(preset("cpu")), "preparing")
+            await self._train(preset("cpu"))
 
     async def _go_on(self) -> None:
         assert self._view is not None
@@ -344,7 +364,7 @@ class Studio(Screen[None]):
 
     def action_stop(self) -> None:
         if self._run is not None:
-            self._start(self._run.stop(), "saving")
+            self._start_alone("saving", self._run.stop())
 
     def action_save(self) -> None:
         if self._run is not None:
@@ -364,7 +384,7 @@ class Studio(Screen[None]):
         self._end_text()
         self._last_words.clear()
         if self._run is not None:
-            self._doing = "saving"
+            self._doing.insert(0, "saving")
             self._show_now()
             try:
                 await self._run.stop()
@@ -496,7 +516,7 @@ class Studio(Screen[None]):
 
         def accept(config: TrainingConfig | None) -> None:
             if config is not None:
-                self._start(self._replace_run(config), "preparing")
+                self._start_alone("preparing", self._replace_run(config))
 
         self.app.push_screen(Form("A new run", fields, _training_config), accept)
 
@@ -525,7 +545,7 @@ class Studio(Screen[None]):
 
         def accept(path: str | None) -> None:
             if path is not None:
-                self._start(self._open_corpus(path), "opening")
+                self._start_alone("opening", self._open_corpus(path))
 
         self.app.push_screen(
             Choose("What to learn from", choices, typed="or type the path of a file or folder"),
@@ -550,7 +570,7 @@ class Studio(Screen[None]):
 
         def accept(path: str | None) -> None:
             if path is not None:
-                self._start(self._switch_run(path), "opening")
+                self._start_alone("opening", self._switch_run(path))
 
         self.app.push_screen(
             Choose(
@@ -636,7 +656,11 @@ class Studio(Screen[None]):
     def _show_now(self) -> None:
         self.query_one("#where", LiveLine).show(self._where())
         self.query_one("#figures", LiveLine).show(
-            figures(self._engine.snapshot if self._view else None, self._doing, self.size.width)
+            figures(
+                self._engine.snapshot if self._view else None,
+                self._doing[0] if self._doing else "",
+                self.size.width,
+            )
         )
         self._show_keys()
 
