@@ -208,7 +208,6 @@ def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     corpus = Corpus.from_text(SONGS, config=config.corpus)
     run, _ = prepare.new_run(path, corpus, config, str(path.parent / "songs.txt"))
-    (path.parent / "songs.txt").write_text(SONGS, encoding="utf-8")
     _advance(run, 60)
     return path
 
@@ -230,7 +229,8 @@ def _advance(run: Any, steps: int) -> None:
 
 @pytest.fixture
 def long_run(home: Path, made_run: Path) -> Path:
-    """That run among one's own."""
+    """That run among one's own, and its songs where it found them."""
+    (made_run.parent / "songs.txt").write_text(SONGS, encoding="utf-8")
     return Path(shutil.copytree(made_run, home / "runs" / "songs-1"))
 
 
