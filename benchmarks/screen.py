@@ -1,6 +1,6 @@
 """What the app costs: time to its first frame, bytes on the line, keys, and training speed.
 
-    python benchmarks/screen.py [--minutes 0.5] [--rounds 3]
+    python benchmarks/screen.py [--rounds 3] [--slices 15] [--seconds 2]
 
 Drives `lyricrnn` through a pseudo-terminal of 120 × 40, as a person over SSH would.
 """
@@ -14,6 +14,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import statistics
 import struct
@@ -25,7 +26,6 @@ import time
 from pathlib import Path
 
 CORPUS = Path(__file__).parent.parent / "corpora" / "english-songs.txt"
-PART = 0.8  # of a run's minutes, after which both faces are asked to save and leave
 COMMAND = [sys.executable, "-c", "from tui.main import main; main()"]
 
 
@@ -96,15 +96,7 @@ def quantile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def speed_of(home: str) -> float:
-    """Characters a second of the newest run's training, from its checkpoint."""
-    run = max(Path(home, "runs").iterdir(), key=lambda path: path.stat().st_mtime)
-    newest = sorted((run / "checkpoints").glob("step-*/manifest.json"))[-1]
-    progress = json.loads(newest.read_bytes())["progress"]
-    return progress["step"] / progress["seconds"]
-
-
-def train_in_app(minutes: float, terminal: Terminal) -> None:
+def train_in_app(terminal: Terminal, minutes: float) -> None:
     """Fills in the form behind `n`: only the minutes differ from the preset."""
     terminal.press("n")
     terminal.count(0.5)
@@ -114,25 +106,67 @@ def train_in_app(minutes: float, terminal: Terminal) -> None:
     terminal.until("chars/s")
 
 
-def train_headless(minutes: float, home: str) -> None:
-    """The same run from the command line, interrupted after the same time."""
+def headless(home: str, *words: str) -> subprocess.Popen[bytes]:
+    """Training from the command line, begun."""
     process = subprocess.Popen(
-        [*COMMAND, "train", str(CORPUS), "--minutes", str(minutes)],
+        [*COMMAND, "train", *words],
         env={**os.environ, "LYRICRNN_HOME": home},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
     process.stderr.readline()  # said once training begins
-    time.sleep(minutes * 60 * PART)
-    process.send_signal(signal.SIGINT)
-    process.wait()
+    return process
+
+
+def last_step(home: str) -> int:
+    """The last step that the one run there has told of."""
+    (metrics,) = Path(home, "runs").glob("*/metrics.jsonl")
+    return int(json.loads(metrics.read_bytes().splitlines()[-1])["step"])
+
+
+def app_against_headless(slices: int, seconds: float) -> float:
+    """Training speed with the app open, as a share of that without it: one run twice, of which
+    one trains in the app and one from the command line. They take turns of a few seconds, the
+    other one halted meanwhile, so that both meet the same drift of the machine."""
+    with tempfile.TemporaryDirectory() as alone, tempfile.TemporaryDirectory() as shown:
+        process = headless(alone, str(CORPUS), "--minutes", "30", "--patience", "0")
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        shutil.copytree(alone, shown, dirs_exist_ok=True)
+        (run,) = Path(alone, "runs").iterdir()
+        process = headless(alone, "--resume", "--run", str(run))
+        os.kill(process.pid, signal.SIGSTOP)
+        terminal = Terminal(shown)
+        terminal.until("go on")
+        terminal.count(3)
+        terminal.press(" ")
+        terminal.until("chars/s")
+        terminal.count(3)
+        os.kill(terminal.pid, signal.SIGSTOP)
+        starts = 0, 0
+        for turn in range(slices + 1):
+            os.kill(process.pid, signal.SIGCONT)
+            time.sleep(seconds)
+            os.kill(process.pid, signal.SIGSTOP)
+            os.kill(terminal.pid, signal.SIGCONT)
+            terminal.count(seconds)
+            os.kill(terminal.pid, signal.SIGSTOP)
+            if turn == 0:  # both are warm now
+                starts = last_step(alone), last_step(shown)
+        ends = last_step(alone), last_step(shown)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        os.kill(terminal.pid, signal.SIGCONT)
+        terminal.quit()
+    return (ends[1] - starts[1]) / (ends[0] - starts[0])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--slices", type=int, default=15, help="turns of each in a round")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn")
     given = parser.parse_args()
 
     rows: list[tuple[str, str]] = []
@@ -150,7 +184,7 @@ def main() -> None:
         terminal.until("lyricrnn")
         terminal.count(5)
         idle = terminal.count(10)
-        train_in_app(5, terminal)
+        train_in_app(terminal, 5)
         terminal.count(5)
         bytes_training = terminal.count(20)
         times = terminal.key_times(["m", "l", "+", "-"], 120)
@@ -165,19 +199,7 @@ def main() -> None:
         ("quitting while training", f"{statistics.median(quits):.2f} s"),
     ]
 
-    ratios = []
-    for _ in range(given.rounds):
-        with tempfile.TemporaryDirectory() as home:
-            train_headless(given.minutes, home)
-            headless = speed_of(home)
-        with tempfile.TemporaryDirectory() as home:
-            terminal = Terminal(home)
-            terminal.until("lyricrnn")
-            terminal.count(4)
-            train_in_app(given.minutes, terminal)
-            terminal.count(given.minutes * 60 * PART)
-            terminal.quit()
-            ratios.append(speed_of(home) / headless)
+    ratios = [app_against_headless(given.slices, given.seconds) for _ in range(given.rounds)]
     rows.append(
         (
             "training speed, app against headless",

@@ -70,6 +70,14 @@ class LineDriver(LinuxDriver):
         super().__init__(*arguments, **options)
         self._file: Any = Line(self._file)
 
+    def _sigcont_application(self, *_: Any) -> None:
+        if self._key_thread is not None and self._key_thread.is_alive():
+            # Halted by SIGSTOP, which nobody hears of. Textual would take up the terminal a second
+            # time, with two threads reading keys and the shell's settings forgotten.
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        super()._sigcont_application()
+
 
 class LyricApp(App[None]):
     """The full-screen face. The engine is handed in, and outlives it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,22 @@ def test_leaving_while_it_prepares(desk: Any) -> None:
     assert terminal.ended() == 0
     assert terminal.left_behind() == []
     assert [run.name for run in desk.run.parent.iterdir()] == [desk.run.name]
+
+
+def test_halted_and_let_go_on(desk: Any) -> None:
+    """As by a job manager, which asks nobody."""
+    terminal = desk.training()
+    for _ in range(2):
+        terminal.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED)
+        seen = len(terminal.said)
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.until(lambda seen=seen: b"chars/s" in terminal.said[seen:])  # all painted anew
+    terminal.press("m")
+    terminal.until("perplexity")
+    terminal.press("\x11")
+    assert terminal.ended() == 0
+    assert terminal.left_behind() == []
 
 
 def test_a_signal_before_the_first_frame(desk: Any) -> None:
