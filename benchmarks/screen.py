@@ -1,6 +1,6 @@
 """What the app costs: time to its first frame, bytes on the line, keys, and training speed.
 
-    python benchmarks/screen.py [--rounds 3] [--slices 15] [--seconds 2]
+    python benchmarks/screen.py [--rounds 3] [--slices 8] [--seconds 5]
 
 Drives `lyricrnn` through a pseudo-terminal of 120 × 40, as a person over SSH would.
 """
@@ -165,8 +165,8 @@ def app_against_headless(slices: int, seconds: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--slices", type=int, default=15, help="turns of each in a round")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn")
+    parser.add_argument("--slices", type=int, default=8, help="turns of each in a round")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of one turn")
     given = parser.parse_args()
 
     rows: list[tuple[str, str]] = []
