@@ -25,7 +25,7 @@ import termios
 import time
 from pathlib import Path
 
-CORPUS = Path(__file__).parent.parent / "corpora" / "english-songs.txt"
+CORPUS = Path(__file__).parent.parent / "corpora" / "english" / "songs.txt"
 COMMAND = [sys.executable, "-c", "from tui.main import main; main()"]
 
 

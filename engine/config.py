@@ -74,13 +74,31 @@ class ModelConfig(Settings):
 
 class CorpusConfig(Settings):
     """How a text is read: `limit` keeps the first N characters (0: all), characters seen fewer
-    than `min_count` times become `<unk>`, `held_out` is the share kept back from training."""
+    than `min_count` times become `<unk>`, `held_out` is the share kept back from training.
 
+    `encoding` is a name that Python knows (None: found out). `labels` such as `[Chorus]`, and
+    marks such as `(x2)`, are kept, stripped, or made into `structure`: labels alike in brackets,
+    and lines repeated as they are sung. `duplicates` that are kept stay on one side of the split.
+    """
+
+    encoding: str | None = None
+    trailing_space: Literal["keep", "strip"] = "keep"
+    blank_lines: Literal["keep", "squeeze"] = "keep"
+    labels: Literal["keep", "strip", "structure"] = "keep"
+    credits: Literal["strip", "keep"] = "strip"
+    duplicates: Literal["keep", "drop"] = "keep"
+    script: Literal["keep", "simplified", "traditional"] = "keep"
     newline: Newline = "keep"
     limit: int = Field(default=0, ge=0)
     min_count: int = Field(default=1, ge=1)
     split: SplitBy = "song"
     held_out: float = Field(default=0.1, ge=0, le=0.9)
+
+    def cleaned(self) -> Self:
+        """The same with every step of cleaning that leaves the words as they are sung."""
+        return self.changed(
+            trailing_space="strip", blank_lines="squeeze", credits="strip", duplicates="drop"
+        )
 
 
 class TrainingConfig(Settings):

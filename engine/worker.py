@@ -267,7 +267,7 @@ class Worker:
         """What a text holds, before anything is trained on it."""
         place = library.resolve(corpus)
         found = Corpus.load(place, config)
-        vocabulary = Vocabulary.build(found.text, config.min_count)
+        vocabulary = found.vocabulary(config.min_count)
         return CorpusView(
             path=str(place.resolve()),
             name=found.name,

@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.corpus.formats import shown
+from engine.corpus.paths import shown
 from engine.errors import CorpusError
 
 # `corpora/` stands beside the package `engine`, in the project as in an installation.
@@ -39,7 +39,7 @@ def shipped() -> list[ShippedCorpus]:
     except (OSError, ValueError, RecursionError) as error:
         raise _broken(catalogue, str(error)) from None
     found = [_entry(catalogue, name, fields) for name, fields in entries.items()]
-    return [corpus for corpus in found if os.path.isfile(corpus.path)]
+    return [corpus for corpus in found if os.path.exists(corpus.path)]
 
 
 def resolve(name_or_path: str) -> Path:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.corpus.corpus import Corpus
-from engine.corpus.vocabulary import Vocabulary, code_points
+from engine.corpus.text import CHUNK, Text
 
 _MOST_COMMON = 20
+_LENGTHS = 40  # characters; longer lines are counted together
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,12 @@ class CorpusSummary:
     """The figures of a corpus.
 
     `lines` counts blank lines too; `longest_line` and `mean_line_length` are in characters, the
-    mean over lines that are not empty. `vocabulary_size` counts `<unk>`. `han`, `latin` and
-    `other` are shares (0 to 1) of the characters that are not white space.
+    mean over lines that are not empty, and `line_lengths[n]` counts the lines of n characters, the
+    last entry those of as many or more. `vocabulary_size` counts `<unk>`. `han`, `latin` and
+    `other` are shares (0 to 1) of the characters that are not white space. `copies` and
+    `near_copies` count the songs that repeat an earlier one (None: too many songs to look).
+    `cleaning` says how often each step of cleaning found something, `changed` which of them were
+    carried out, and `examples` show a line of each.
     """
 
     name: str
@@ -34,9 +39,15 @@ class CorpusSummary:
     most_common: tuple[tuple[str, int], ...]
     longest_line: int
     mean_line_length: float
+    line_lengths: tuple[int, ...]
     han: float
     latin: float
     other: float
+    copies: int
+    near_copies: int | None
+    cleaning: dict[str, int]
+    changed: tuple[str, ...]
+    examples: dict[str, str]
 
 
 def summary(corpus: Corpus) -> CorpusSummary:
@@ -44,10 +55,11 @@ def summary(corpus: Corpus) -> CorpusSummary:
 
     Several encodings are named together, and the confidence is that of the least sure file.
     """
-    vocabulary = Vocabulary.build(corpus.text)
+    vocabulary = corpus.vocabulary()
     characters, counts = vocabulary.characters[1:], vocabulary.counts[1:]
-    lengths = _line_lengths(corpus.text)
+    lengths = _line_lengths(corpus.body)
     full = lengths[lengths > 0]
+    copies = corpus.copies()
     by_script = {"han": 0, "latin": 0, "other": 0}
     for character, count in zip(characters, counts, strict=True):
         if not character.isspace():
@@ -67,19 +79,26 @@ def summary(corpus: Corpus) -> CorpusSummary:
         most_common=tuple(zip(characters, counts, strict=True))[:_MOST_COMMON],
         longest_line=int(full.max()),
         mean_line_length=float(full.mean()),
+        line_lengths=tuple(
+            np.bincount(np.minimum(full, _LENGTHS), minlength=_LENGTHS + 1).tolist()
+        ),
         han=by_script["han"] / visible,
         latin=by_script["latin"] / visible,
         other=by_script["other"] / visible,
+        copies=copies.exact,
+        near_copies=copies.near,
+        cleaning=dict(corpus.report.counts),
+        changed=corpus.report.changed,
+        examples=dict(corpus.report.examples),
     )
 
 
-def _line_lengths(text: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _line_lengths(text: Text) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The length of every line; what follows the last line end counts as one, if only of 0."""
     ends = [np.array([-1])]
-    start = 0
-    for codes in code_points(text):
+    for start in range(0, len(text), CHUNK):
+        codes = text.alphabet[text.numbers(start, min(start + CHUNK, len(text)))]
         ends.append(np.flatnonzero(codes == ord("\n")) + start)
-        start += codes.size
     ends.append(np.array([len(text)]))
     return np.diff(np.concatenate(ends)) - 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -12,13 +12,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from engine.corpus.text import CODE_POINTS, code_points, counted
 from engine.errors import CorpusError
 
 UNKNOWN = "<unk>"
 _REPLACEMENT = 0xFFFD  # what an <unk> is written as
-_CODE_POINTS = 0x110000
 _SURROGATES = slice(0xD800, 0xE000)
-_CHUNK = 2**18  # characters worked on at once, which bounds the memory beside the result
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 
@@ -44,23 +43,30 @@ class Vocabulary:
     def build(cls, text: str, min_count: int = 1) -> Self:
         """The vocabulary of a text. Characters seen fewer than `min_count` times, and halves of
         surrogate pairs, become `<unk>`. Raises CorpusError where no character is left."""
-        totals = np.zeros(_CODE_POINTS, dtype=np.int64)
+        totals = np.zeros(CODE_POINTS, dtype=np.int64)
         for codes in code_points(text):
-            counted = np.bincount(codes)
-            totals[: counted.size] += counted
-        frequent = totals >= max(min_count, 1)
-        frequent[_SURROGATES] = False
-        kept = np.flatnonzero(frequent)
-        if not kept.size:
+            counts = counted(codes)
+            totals[: counts.size] += counts
+        met = np.flatnonzero(totals)
+        return cls.of_counts(met.astype(np.uint32), totals[met], min_count)
+
+    @classmethod
+    def of_counts(
+        cls, codes: npt.NDArray[np.uint32], counts: npt.NDArray[np.int64], min_count: int = 1
+    ) -> Self:
+        """The vocabulary of a text in which each of the distinct code points (A,) is so often
+        (A,). Raises CorpusError where no character is left."""
+        surrogate = (codes >= _SURROGATES.start) & (codes < _SURROGATES.stop)
+        frequent = np.flatnonzero((counts >= max(min_count, 1)) & ~surrogate)
+        if not frequent.size:
             raise CorpusError(
                 f"No character is in the text {min_count:,} times or more, so its vocabulary "
                 "would be empty: lower min_count or add text."
             )
-        kept = kept[np.lexsort((kept, -totals[kept]))]
-        counts = totals[kept].tolist()
+        kept = frequent[np.lexsort((codes[frequent], -counts[frequent]))]
         return cls(
-            (UNKNOWN, *map(chr, kept.tolist())),
-            (len(text) - sum(counts), *counts),
+            (UNKNOWN, *map(chr, codes[kept].tolist())),
+            (int(counts.sum() - counts[kept].sum()), *counts[kept].tolist()),
         )
 
     @property
@@ -76,6 +82,11 @@ class Vocabulary:
         """The SHA-256 of the entries in order, in UTF-8: equal exactly where the ids are."""
         return hashlib.sha256("".join(self.characters).encode()).hexdigest()
 
+    @property
+    def id_type(self) -> type[np.unsignedinteger[Any]]:
+        """uint16 where V ≤ 65,536, else uint32."""
+        return np.uint16 if self.size <= 2**16 else np.uint32
+
     def id_of(self, character: str) -> int | None:
         """The id of a character (or of `<unk>`), None where the vocabulary lacks it."""
         if character == UNKNOWN:
@@ -85,14 +96,18 @@ class Vocabulary:
         return int(self._id_by_code[ord(character)]) or None
 
     def encode(self, text: str) -> Ids:
-        """The ids of a text, shape (len(text),): uint16 where V ≤ 65,536, else uint32. A
-        character that is not in the vocabulary becomes 0."""
-        ids = np.empty(len(text), dtype=self._id_by_code.dtype)
+        """The ids of a text, shape (len(text),), of `id_type`. A character that is not in the
+        vocabulary becomes 0."""
+        ids = np.empty(len(text), dtype=self.id_type)
         start = 0
         for codes in code_points(text):
-            ids[start : start + codes.size] = self._id_by_code[codes]
+            ids[start : start + codes.size] = self.ids_of(codes)
             start += codes.size
         return ids
+
+    def ids_of(self, codes: npt.NDArray[np.uint32]) -> Ids:
+        """The id of each code point, 0 for those that are not in the vocabulary."""
+        return self._id_by_code[codes]
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """The text of ids in an array or sequence; `<unk>` is written as U+FFFD. Raises
@@ -153,9 +168,8 @@ class Vocabulary:
     @cached_property
     def _id_by_code(self) -> Ids:
         """Shape (0x110000,): the id of every code point, 0 where there is none."""
-        dtype: type[np.unsignedinteger[Any]] = np.uint16 if self.size <= 2**16 else np.uint32
-        table = np.zeros(_CODE_POINTS, dtype=dtype)
-        table[self._code_by_id[1:]] = np.arange(1, self.size, dtype=dtype)
+        table = np.zeros(CODE_POINTS, dtype=self.id_type)
+        table[self._code_by_id[1:]] = np.arange(1, self.size, dtype=self.id_type)
         return table
 
     @cached_property
@@ -163,13 +177,6 @@ class Vocabulary:
         """Shape (V,): the code point that each id is written as."""
         codes = np.frombuffer("".join(self.characters[1:]).encode("utf-32-le"), dtype="<u4")
         return np.concatenate([np.array([_REPLACEMENT], dtype="<u4"), codes])
-
-
-def code_points(text: str) -> Iterator[npt.NDArray[np.uint32]]:
-    """The code points of a text, in arrays of bounded length."""
-    for start in range(0, len(text), _CHUNK):
-        chunk = text[start : start + _CHUNK]
-        yield np.frombuffer(chunk.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def _not_ours(name: str, problem: str) -> CorpusError:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 LEFTOVER = ".tmp"  # how the names end that a writer which was killed may leave behind
 
@@ -32,7 +35,7 @@ def flush_folder(path: Path) -> None:
 
 def replace(path: Path, data: bytes) -> None:
     """Writes a file so that at any moment either the old content or the new one is there."""
-    temporary = path.with_name(f".{path.name}{LEFTOVER}")
+    temporary = _beside(path)
     try:
         write(temporary, data)
         os.replace(temporary, path)
@@ -40,3 +43,23 @@ def replace(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     flush_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write piece by piece, which takes its name once it is whole and flushed."""
+    temporary = _beside(path)
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}{LEFTOVER}")

@@ -15,7 +15,7 @@ import torch
 
 from engine.config import TrainingConfig
 from engine.corpus.corpus import Corpus
-from engine.corpus.vocabulary import Ids, Vocabulary
+from engine.corpus.vocabulary import Ids
 from engine.errors import LyricError, RunError
 from engine.model import device as devices
 from engine.model.network import CharRNN, load_weights
@@ -23,7 +23,7 @@ from engine.training import evaluation
 from engine.training.batches import fit
 from engine.training.checkpoint import Checkpoint
 from engine.training.plan import Plan, make_plan, precision_for, steps_of
-from engine.training.run import CorpusFacts, Run, RunFacts, check_free
+from engine.training.run import CorpusFacts, Draft, Run, RunFacts
 from engine.training.trainer import Trainer
 
 MEASURED_SECONDS = 1.5  # how long the speed of a step is measured for a budget in minutes
@@ -52,10 +52,23 @@ def new_run(
 ) -> tuple[Run, list[str]]:
     """Splits and encodes the corpus, freezes the plan and writes the run's folder. Returns the
     run and what a person should know about it."""
-    check_free(path)
+    with Draft(path) as draft:
+        return _written(draft, corpus, config, corpus_path, stopped)
+
+
+def _written(
+    draft: Draft,
+    corpus: Corpus,
+    config: TrainingConfig,
+    corpus_path: str,
+    stopped: Callable[[], bool],
+) -> tuple[Run, list[str]]:
     split = corpus.split(config.corpus.held_out, config.corpus.split, config.seed)
-    vocabulary = Vocabulary.build(corpus.text, config.corpus.min_count)
-    training, held_out = vocabulary.encode(split.training), vocabulary.encode(split.held_out)
+    vocabulary = corpus.vocabulary(config.corpus.min_count)
+    training, held_out = (
+        draft.store(which, excerpt.ids(vocabulary), len(excerpt), vocabulary)
+        for which, excerpt in (("training", split.training), ("held_out", split.held_out))
+    )
     warnings = list(split.warnings)
     batch, time_steps, shrunk = fit(len(training), config.batch, config.time_steps)
     if shrunk:
@@ -107,7 +120,7 @@ def new_run(
         config=config,
         plan=plan_of(steps),
     )
-    return Run.create(path, facts, vocabulary, training, held_out), warnings
+    return draft.finish(facts, vocabulary), warnings
 
 
 def _writable(name: str) -> str:

@@ -12,19 +12,19 @@ run.lock            held by the process that trains it
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
+import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import filelock
 import numpy as np
-import platformdirs
 import tomli_w
 from pydantic import Field
 
@@ -32,11 +32,13 @@ from engine.config import Settings, TrainingConfig
 from engine.corpus.vocabulary import Ids, Vocabulary
 from engine.errors import CheckpointError, ConfigError, CorpusError, RunError, RunLockedError
 from engine.events import RunSummary
+from engine.places import home as home  # the commands find it beside `all_runs`
 from engine.training import checkpoint, durable
 from engine.training.checkpoint import Checkpoint, Progress
 from engine.training.plan import Plan
 
 SCHEMA = 1
+MAPPED = 2**26  # bytes; a longer file of ids is read through a memory map
 _CONTENTS = {
     "run.toml",
     "vocabulary.json",
@@ -72,13 +74,6 @@ class RunFacts(Settings):
     plan: Plan
 
 
-def home() -> Path:
-    """The folder under which runs live: LYRICRNN_HOME, or the user's data directory."""
-    if given := os.environ.get("LYRICRNN_HOME"):
-        return Path(given).expanduser()
-    return platformdirs.user_data_path("lyricrnn", appauthor=False)
-
-
 def new_path(corpus_name: str) -> Path:
     """A fresh place for a run on that corpus, named so that a person finds it again."""
     stem = re.sub(r"[^\w-]+", "-", Path(corpus_name).stem).strip("-")[:40] or "run"
@@ -103,32 +98,6 @@ class Run:
         self._lock = filelock.FileLock(path / "run.lock")
 
     # -- making and opening -----------------------------------------------------------------
-
-    @classmethod
-    def create(
-        cls, path: Path, facts: RunFacts, vocabulary: Vocabulary, training: Ids, held_out: Ids
-    ) -> Run:
-        """Makes the folder and everything that never changes; run.toml is written last, so that
-        a folder with one is a whole run."""
-        check_free(path)
-        try:
-            (path / "data").mkdir(parents=True, exist_ok=True)
-            (path / "checkpoints").mkdir(exist_ok=True)
-            for name, ids in (("training", training), ("held_out", held_out)):
-                buffer = io.BytesIO()
-                np.save(buffer, ids, allow_pickle=False)
-                durable.replace(path / "data" / f"{name}.npy", buffer.getvalue())
-            durable.replace(path / "vocabulary.json", vocabulary.to_json().encode())
-            for name in ("metrics.jsonl", "samples.jsonl"):
-                durable.replace(path / name, b"")
-            document = facts.model_dump(mode="json", exclude_none=True)
-            durable.replace(path / "run.toml", tomli_w.dumps(document).encode())
-        except OSError as error:
-            raise RunError(
-                f"The run cannot be written in {path}: {error.strerror or error}. "
-                "Choose another folder with --run."
-            ) from None
-        return cls(path, facts, vocabulary)
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -182,18 +151,14 @@ class Run:
     # -- data -------------------------------------------------------------------------------
 
     def ids(self, which: str) -> Ids:
-        """The ids (N,) of the `training` or the `held_out` text, checked against the vocabulary."""
+        """The ids (N,) of the `training` or the `held_out` text, checked against the vocabulary;
+        memory-mapped where they are many."""
         path = self.path / "data" / f"{which}.npy"
-        try:
-            ids: Ids = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-        except OSError as error:
-            raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
-        except Exception:  # NumPy reads the header with Python's own parser, which may raise much
-            raise RunError(f"{path} is damaged: it is no NumPy file.") from None
+        ids = _load_ids(path)
         expected = self.facts.corpus.training_characters
         if which == "held_out":
             expected = self.facts.corpus.held_out_characters
-        if ids.shape != (expected,) or (len(ids) and int(ids.max()) >= self.vocabulary.size):
+        if ids.shape != (expected,) or _largest(path, ids) >= self.vocabulary.size:
             raise RunError(
                 f"{path} is damaged: it does not hold this run's {expected:,} characters."
             )
@@ -297,6 +262,90 @@ def summary_of(run: Run) -> RunSummary:
         best_held_out_loss=progress.best_loss,
         seconds=progress.seconds,
     )
+
+
+class Draft:
+    """The folder of a run that is being prepared. Without its run.toml, which `finish` writes last,
+    it is no run; leaving it before takes away what was written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made: Path | None = None  # the topmost folder that was not there before
+
+    def __enter__(self) -> Draft:
+        check_free(self.path)
+        missing = [one for one in (self.path, *self.path.parents) if not one.exists()]
+        with self._told():
+            (self.path / "data").mkdir(parents=True, exist_ok=True)
+        self._made = missing[-1] if missing else None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not (self.path / "run.toml").exists():
+            shutil.rmtree(self.path / "data", ignore_errors=True)
+            with contextlib.suppress(OSError):  # folders that hold something else stay
+                for folder in (self.path, *self.path.parents):
+                    folder.rmdir()
+                    if folder == self._made:
+                        break
+
+    def store(self, which: str, pieces: Iterable[Ids], length: int, vocabulary: Vocabulary) -> Ids:
+        """Writes the ids of a text, and returns them as the run will read them."""
+        path = self.path / "data" / f"{which}.npy"
+        dtype = np.dtype(vocabulary.id_type)
+        with self._told(), durable.writing(path) as file:
+            header = {"descr": dtype.str, "fortran_order": False, "shape": (length,)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for piece in pieces:
+                file.write(piece.data)
+        return _load_ids(path)
+
+    def finish(self, facts: RunFacts, vocabulary: Vocabulary) -> Run:
+        """Writes everything else that never changes; run.toml last."""
+        with self._told():
+            (self.path / "checkpoints").mkdir(exist_ok=True)
+            durable.replace(self.path / "vocabulary.json", vocabulary.to_json().encode())
+            for name in ("metrics.jsonl", "samples.jsonl"):
+                durable.replace(self.path / name, b"")
+            document = facts.model_dump(mode="json", exclude_none=True)
+            durable.replace(self.path / "run.toml", tomli_w.dumps(document).encode())
+        return Run(self.path, facts, vocabulary)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"The run cannot be written in {self.path}: {error.strerror or error}. "
+                "Choose another folder with --run."
+            ) from None
+
+
+def _load_ids(path: Path) -> Ids:
+    mapped: Literal["r"] | None = None
+    try:
+        if path.stat().st_size > MAPPED:
+            mapped = "r"
+        ids: Ids = np.load(path, mmap_mode=mapped, allow_pickle=False)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except Exception:  # NumPy reads the header with Python's own parser, which may raise much
+        raise RunError(f"{path} is damaged: it is no NumPy file.") from None
+    return ids
+
+
+def _largest(path: Path, ids: Ids) -> int:
+    """The largest id, read through once: through a map, all of it would come to count as this
+    process's memory."""
+    if not isinstance(ids, np.memmap):
+        return int(ids.max()) if ids.size else 0
+    largest = 0
+    with path.open("rb") as file:
+        file.seek(ids.offset)
+        while (piece := np.fromfile(file, ids.dtype, 2**20)).size:
+            largest = max(largest, int(piece.max()))
+    return largest
 
 
 def check_free(path: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from engine.corpus import formats
-from engine.corpus.formats import read, shown
+from engine.corpus.corpus import Corpus
+from engine.corpus.formats import File
+from engine.corpus.paths import shown
 from engine.errors import CorpusError
 
 
@@ -22,8 +24,17 @@ def fill(folder: Path, **texts: str) -> None:
         path.write_text(text)
 
 
+def read(path: str | Path) -> list[tuple[File, bytes]]:
+    """Every file that is found, with its bytes."""
+    files = []
+    for file in formats.found(path):
+        with file.reading() as opened:
+            files.append((file, opened.read() + opened.read()))
+    return files
+
+
 def names(folder: Path) -> list[str]:
-    return [file.path.relative_to(folder).as_posix() for file in read(folder)]
+    return [file.path.relative_to(folder).as_posix() for file, _ in read(folder)]
 
 
 def told(path: str | Path) -> str:
@@ -40,12 +51,26 @@ def told(path: str | Path) -> str:
 def test_a_named_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
     path = tmp_path / "songs.lyrics"
     path.write_bytes(b"la\r\nla")
-    (file,) = read(path)
+    ((file, data),) = read(path)
     assert file.path == path
-    assert file.decoded.text == "la\nla"
+    assert data == b"la\r\nla"
     assert file.bytes == 6
-    assert file.sha256 == hashlib.sha256(b"la\r\nla").hexdigest()
-    assert read(str(path)) == (file,)
+    with file.reading() as opened:
+        while opened.read(1):
+            pass
+        assert opened.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_a_file_that_shrinks_or_grows_while_it_is_read_is_told(tmp_path: Path) -> None:
+    for size in (300_000, 2_000_000):  # a small file would be read at once
+        fill(tmp_path, a_txt="la la" * 200_000)
+        (file,) = formats.found(tmp_path / "a.txt")
+        changed = pytest.raises(CorpusError, match=r"changed while it was read \(1,000,000 bytes")
+        with changed, file.reading() as opened:
+            assert opened.read(1) == b"l"
+            os.truncate(tmp_path / "a.txt", size)
+            while opened.read(2**16):
+                pass
 
 
 def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path: Path) -> None:
@@ -88,7 +113,7 @@ def test_a_folder_deeper_than_pythons_recursion_is_read(tmp_path: Path) -> None:
     song = folders[-1] / "a.txt"
     song.write_text("deep")
     try:
-        assert [file.decoded.text for file in read(tmp_path)] == ["deep"]
+        assert [data for _, data in read(tmp_path)] == [b"deep"]
     finally:
         song.unlink()
         for folder in reversed(folders[1:]):
@@ -125,7 +150,7 @@ def test_a_link_to_nothing_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_without_texts_is_told(tmp_path: Path) -> None:
     fill(tmp_path, cover_jpg="no")
-    assert "holds no text files: put songs into it as .txt or .md" in told(tmp_path)
+    assert "holds no text files: put songs into it as .txt, .md, .lrc" in told(tmp_path)
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000])
@@ -149,10 +174,10 @@ def test_a_file_that_fails_while_it_is_read_is_told(
 ) -> None:
     fill(tmp_path, a_txt="a", b_txt="b")
 
-    def fail(path: Path) -> bytes:
+    def fail(*arguments: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(Path, "open", fail)
     assert words in told(tmp_path / "b.txt")
     assert "a.txt" in told(tmp_path)
 
@@ -191,7 +216,8 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
 def test_one_file_of_a_folder_that_is_not_text_is_named(tmp_path: Path) -> None:
     fill(tmp_path, a_txt="a")
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\xfd")
-    assert "b.txt is not UTF-8" in told(tmp_path)
+    with pytest.raises(CorpusError, match=r"b\.txt"):
+        Corpus.load(tmp_path)
 
 
 def test_a_name_that_is_not_printable_is_escaped(tmp_path: Path) -> None:
@@ -199,5 +225,5 @@ def test_a_name_that_is_not_printable_is_escaped(tmp_path: Path) -> None:
     assert told(path).startswith(f"{tmp_path}/\\udcff\\x1b[2J\\n.txt does not exist")
     assert shown("春 江.txt") == "春 江.txt"
     Path(path).write_bytes(b"la")
-    assert read(path)[0].decoded.text == "la"
+    assert [data for _, data in read(path)] == [b"la"]
     assert len(read(tmp_path)) == 1

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus import vocabulary as module
 from engine.corpus.vocabulary import UNKNOWN, Vocabulary
 from engine.errors import CorpusError
 
@@ -76,7 +75,7 @@ def test_known_text_round_trips(text: str) -> None:
 
 
 def test_text_longer_than_a_chunk_round_trips(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK", 3)
+    monkeypatch.setattr("engine.corpus.text.CHUNK", 3)
     vocabulary = Vocabulary.build("床前明月光疑是地上霜")
     assert sum(vocabulary.counts) == 10
     assert vocabulary.decode(vocabulary.encode("明月光床前")) == "明月光床前"

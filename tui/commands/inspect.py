@@ -79,10 +79,9 @@ def _is_run(name: str) -> bool:
 def _inspect_corpus(name: str, *, as_json: bool) -> None:
     from engine.corpus.corpus import Corpus
     from engine.corpus.library import resolve
-    from engine.corpus.vocabulary import Vocabulary
 
     corpus = Corpus.load(resolve(name))
-    vocabulary = Vocabulary.build(corpus.text)
+    vocabulary = corpus.vocabulary()
     if as_json:
         output.write_json(
             {"corpus": corpus.name, "vocabulary": _facts_of(vocabulary), "tensors": [], "flow": []}

@@ -167,7 +167,6 @@ def _run_to_resume(given: Mapping[str, Any]) -> Path:
     from engine.config import TrainingConfig
     from engine.corpus.corpus import Corpus
     from engine.corpus.library import resolve
-    from engine.corpus.vocabulary import Vocabulary
     from engine.training.run import Run
     from tui.commands.places import find_run
 
@@ -196,7 +195,7 @@ def _run_to_resume(given: Mapping[str, Any]) -> Path:
             f"{corpus.sha256}, the run's is {facts.sha256}: leave the corpus out to go on, or "
             "begin a new run."
         )
-    digest = Vocabulary.build(corpus.text, settings.min_count).digest
+    digest = corpus.vocabulary(settings.min_count).digest
     if digest != run.vocabulary.digest:
         raise RunError(
             f"{path} has another vocabulary than {given['corpus']}: the digest of the text's is "

@@ -1,0 +1,1 @@
+"""The file formats: text in, passages out."""
