@@ -38,6 +38,7 @@ from engine.events import (
 
 if TYPE_CHECKING:
     from engine.corpus.corpus import Corpus
+    from engine.corpus.summary import CorpusSummary
     from engine.worker import Job, Worker
 
 T = TypeVar("T")
@@ -197,9 +198,16 @@ class Engine:
         return await self._do(lambda worker: worker.view())
 
     async def look(self, corpus: str | Path, config: CorpusConfig | None = None) -> CorpusView:
-        """What a text holds, before anything is trained on it."""
+        """A text's name, place and vocabulary, for training on it; it is remembered as used."""
         text, settings = str(corpus), config or CorpusConfig()
         return await self._do(lambda worker: worker.look(text, settings))
+
+    async def survey(self, corpus: str | Path, config: CorpusConfig | None = None) -> CorpusSummary:
+        """All that is to be said of a text before it is used: encoding, songs, copies, what
+        cleaning finds. Raises CorpusError; EncodingError, with candidates to choose from, where
+        the encoding is not sure."""
+        text, settings = str(corpus), config or CorpusConfig()
+        return await self._do(lambda worker: worker.survey(text, settings))
 
     async def runs(self) -> list[RunSummary]:
         """The runs on this machine, newest first."""

@@ -17,8 +17,9 @@ from typing import Any, Protocol
 import torch
 
 from engine.config import CorpusConfig, Device, GenerationConfig, TrainingConfig
-from engine.corpus import library
+from engine.corpus import library, recent
 from engine.corpus.corpus import Corpus
+from engine.corpus.summary import CorpusSummary, summary
 from engine.corpus.vocabulary import Vocabulary
 from engine.errors import LyricError, PromptError, RunError
 from engine.events import (
@@ -128,6 +129,7 @@ class Worker:
             place = library.resolve(corpus)
             name = str(place.resolve())
             corpus = Corpus.load(place, config.corpus)
+            recent.remember(place)
         path = path or new_path(corpus.name)
         run, warnings = prepare.new_run(path, corpus, config, name, self._interrupt.is_set)
         self._begin(run, config.device, tell, warnings)
@@ -264,9 +266,10 @@ class Worker:
         )
 
     def look(self, corpus: str, config: CorpusConfig) -> CorpusView:
-        """What a text holds, before anything is trained on it."""
+        """A text's name, place and vocabulary, for training on it; it is remembered as used."""
         place = library.resolve(corpus)
         found = Corpus.load(place, config)
+        recent.remember(place)
         vocabulary = found.vocabulary(config.min_count)
         return CorpusView(
             path=str(place.resolve()),
@@ -275,6 +278,10 @@ class Worker:
             characters=found.characters,
             vocabulary=_entries(vocabulary),
         )
+
+    def survey(self, corpus: str, config: CorpusConfig) -> CorpusSummary:
+        """All that is to be said of a text before it is used."""
+        return summary(Corpus.load(library.resolve(corpus), config))
 
     def runs(self) -> list[RunSummary]:
         """The runs on this machine, newest first; folders that are no whole run are left out."""

@@ -1,7 +1,9 @@
-"""The command `lyricrnn`: alone it opens the app, with words it is the command line."""
+"""The command `lyricrnn`: alone or with a songbook it opens the app, with other words it is the
+command line."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -11,6 +13,26 @@ def main() -> None:
         from tui.app import open_app
 
         sys.exit(open_app())
-    from tui.commands import run_commands
+    from tui.commands import NAMES, run_commands
 
-    sys.exit(run_commands(sys.argv[1:]))
+    words = sys.argv[1:]
+    if len(words) == 1 and words[0] not in NAMES and _is_there(words[0]):
+        from tui.app import open_app
+
+        sys.exit(open_app(words[0]))
+    sys.exit(run_commands(words))
+
+
+def _is_there(word: str) -> bool:
+    """Whether a word names a file, a folder or a shipped collection."""
+    from engine.corpus import library
+    from engine.errors import CorpusError
+
+    if word.startswith("-"):
+        return False
+    try:
+        return os.path.lexists(os.path.expanduser(word)) or any(
+            word == corpus.name for corpus in library.shipped()
+        )
+    except (CorpusError, ValueError):
+        return False

@@ -43,10 +43,11 @@ def shipped() -> list[ShippedCorpus]:
 
 
 def resolve(name_or_path: str) -> Path:
-    """The path of a shipped collection, or else of a file or folder that exists.
+    """The path of a shipped collection, of a file or folder that exists, or of a set of the
+    catalogue that was fetched.
 
     A shipped name comes first: a folder of the same name is reached as `./name`. Raises
-    CorpusError for what is neither.
+    CorpusError for what is none of these.
     """
     collections = shipped()
     for corpus in collections:
@@ -55,6 +56,15 @@ def resolve(name_or_path: str) -> Path:
     path = Path(os.path.expanduser(name_or_path))
     if name_or_path and _may_exist(path):
         return path
+    from engine.corpus import catalogue  # which brings the network's modules
+
+    if any(entry.name == name_or_path for entry in catalogue.entries()):
+        if lying := catalogue.fetched(name_or_path):
+            return lying
+        raise CorpusError(
+            f"{name_or_path} is in the catalogue, but not on this machine yet: run `lyricrnn "
+            f"corpus fetch {name_or_path}`."
+        )
     names = ", ".join(corpus.name for corpus in collections) or "none in this installation"
     raise CorpusError(
         f"“{shown(name_or_path)}” is neither a file or folder nor a shipped collection ({names}): "

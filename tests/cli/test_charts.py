@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tui.commands.charts import bar, columns
+from tui.charts import bar, columns
 
 
 def test_bars_grow_by_eighths() -> None:

@@ -21,6 +21,9 @@ import typer
 from engine.errors import InputError, LyricError
 from tui.commands import corpus, evaluate, generate, inspect, output, runs, train
 
+NAMES = ("train", "generate", "evaluate", "inspect", "corpus", "runs")
+"""The subcommands: a file of such a name is reached as ./name."""
+
 _SIGPIPE = 13  # its number everywhere; the signal module lacks the name on Windows
 
 _app = typer.Typer(
@@ -77,6 +80,7 @@ def run_commands(arguments: list[str]) -> int:
     except output.OutputClosed:
         return 128 + _SIGPIPE
     except LyricError as error:
+        _show_candidates(error)
         return _fail(error, str(error), error.exit_status)
     return status
 
@@ -109,6 +113,17 @@ def _run(arguments: list[str]) -> int:
         return _fail(error, told + hint, 1)
 
 
+def _show_candidates(error: LyricError) -> None:
+    """What a file of an unsure encoding would read like in each that is likely."""
+    from engine.corpus.decoding import EncodingError
+
+    if isinstance(error, EncodingError):
+        for candidate in error.candidates:
+            output.tell(f"{candidate.encoding}, {candidate.confidence:.0%} sure:", style="bold")
+            for line in candidate.preview.splitlines():
+                output.tell(f"  {line}")
+
+
 def _refuse_use(error: typer.TyperException) -> int:
     """What typer says about words that it does not understand, in one sentence."""
     status = getattr(error, "exit_code", InputError.exit_status)
@@ -131,4 +146,4 @@ def _debugging() -> bool:
     return bool(os.environ.get("LYRICRNN_DEBUG"))
 
 
-__all__ = ["run_commands"]
+__all__ = ["NAMES", "run_commands"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import InputError, LyricError
-from tui import display
-from tui.commands import charts, options, output
+from tui import charts, display
+from tui.commands import options, output
 from tui.commands.output import Column, number
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from engine.events import (
     Warned,
 )
 from tui import display
-from tui.commands import output
+from tui.commands import options, output
 from tui.commands.options import choice, flag, value
 from tui.commands.signals import Signals
 from tui.commands.watching import Watcher, watcher
@@ -89,6 +89,14 @@ def command(
     min_count: Annotated[
         int | None, value("Characters seen fewer times become `<unk>`.", "N", _TEXT)
     ] = None,
+    encoding: options.Encoding = None,
+    clean: options.Clean = False,
+    labels: options.Labels = None,
+    credits: options.Credits = None,
+    trailing_space: options.TrailingSpace = None,
+    blank_lines: options.BlankLines = None,
+    duplicates: options.Duplicates = None,
+    script: options.Script = None,
     batch: Annotated[int | None, value("Sequences side by side.", "N", _LEARNING)] = None,
     time_steps: Annotated[int | None, value("Characters in each sequence.", "N", _LEARNING)] = None,
     sampling: Annotated[
@@ -157,7 +165,7 @@ def configuration(given: Mapping[str, Any]) -> TrainingConfig:
     changed = base.changed(
         **of(base, "model", "corpus", *budgets),
         model=base.model.changed(**of(base.model)),
-        corpus=base.corpus.changed(**of(base.corpus)),
+        corpus=options.corpus_settings(base.corpus, given),
     )
     return changed.with_budget(**{name: given[name] for name in budgets})
 

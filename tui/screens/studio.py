@@ -18,8 +18,9 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.config import GenerationConfig, TrainingConfig
+from engine.config import CorpusConfig, GenerationConfig, TrainingConfig
 from engine.corpus import library
+from engine.corpus.decoding import EncodingError
 from engine.errors import LyricError
 from engine.events import (
     Checkpointed,
@@ -47,6 +48,7 @@ from tui.panes.training_chart import TrainingChart
 from tui.screens.choose import Choice, Choose
 from tui.screens.form import Field, Form
 from tui.screens.help import Help
+from tui.screens.library import Chosen, Library
 from tui.slow_line import SlowLineCompositor
 
 LOOKS_PER_SECOND = 5  # how often the figures of now are read while training
@@ -71,6 +73,7 @@ class Studio(Screen[None]):
         self._asked_corpus = corpus
         self._corpus: str | None = None
         self._corpus_name = ""
+        self._corpus_config = CorpusConfig()
         self._view: RunView | None = None
         self._run: RunHandle | None = None
         self._text: TextStream | None = None
@@ -195,7 +198,10 @@ class Studio(Screen[None]):
         self.call_after_refresh(drawn.set)
         await drawn.wait()
         if self._asked_corpus is not None:
-            await self._open_corpus(self._asked_corpus)
+            try:
+                await self._open_corpus(self._asked_corpus)
+            except EncodingError:
+                self._choose_corpus(self._asked_corpus)
             return
         for run in await self._engine.runs():
             try:
@@ -207,12 +213,13 @@ class Studio(Screen[None]):
             return
         await self._open_corpus(str(library.default(_locale()).path))
 
-    async def _open_corpus(self, path: str) -> None:
-        found = await self._engine.look(path)
+    async def _open_corpus(self, path: str, config: CorpusConfig | None = None) -> None:
+        found = await self._engine.look(path, config)
         if self._run is not None:
             await self._run.stop()
         self._end_text()
         self._corpus, self._corpus_name, self._view = found.path, found.name, None
+        self._corpus_config = config or CorpusConfig()
         self._chart.clear()
         self._generator.stream.clear()
         self._inspector.clear("a network is here once training begins: space")
@@ -230,7 +237,7 @@ class Studio(Screen[None]):
             self._end_text()
             self._generator.stream.load([_entry(sample) for sample in view.samples])
         self._view, self._corpus = view, view.corpus_path or None
-        self._corpus_name = view.corpus_name
+        self._corpus_name, self._corpus_config = view.corpus_name, view.config.corpus
         self._load_chart(view)
         self._inspector.show_vocabulary(
             view.vocabulary, sum(count for _, _, count in view.vocabulary)
@@ -293,6 +300,7 @@ class Studio(Screen[None]):
     async def _train(self, config: TrainingConfig) -> None:
         if self._corpus is None:
             raise LyricError("There is no corpus yet: press c and choose one.")
+        config = config.changed(corpus=self._corpus_config)
         await self._follow(await self._engine.train(self._corpus, config))
 
     async def _follow(self, handle: RunHandle) -> None:
@@ -535,21 +543,15 @@ class Studio(Screen[None]):
             raise
 
     def action_corpus(self) -> None:
-        try:
-            shipped = library.shipped()
-        except LyricError as error:
-            self._complain(str(error))
-            shipped = []
-        choices = [Choice(str(entry.path), entry.title, entry.description) for entry in shipped]
+        self._choose_corpus()
 
-        def accept(path: str | None) -> None:
-            if path is not None:
-                self._start_alone("opening", self._open_corpus(path))
+    def _choose_corpus(self, asked: str = "") -> None:
+        def accept(chosen: Chosen | None) -> None:
+            if chosen is not None:
+                opening = self._open_corpus(chosen.path, chosen.config)
+                self._start_alone("opening", opening)
 
-        self.app.push_screen(
-            Choose("What to learn from", choices, typed="or type the path of a file or folder"),
-            accept,
-        )
+        self.app.push_screen(Library(self._engine, self._corpus_config, asked), accept)
 
     def action_runs(self) -> None:
         self._start(self._choose_run())

@@ -38,6 +38,25 @@ def columns(values: Sequence[float], width: int, height: int = 6) -> list[str]:
     return lines
 
 
+def histogram(counts: Sequence[int], width: int = 72, height: int = 5) -> list[str]:
+    """One column for each count, wider where there is room, over a line that numbers them from
+    1; the top line is labelled with the highest. What is not 0 has its eighth."""
+    most = max(counts)
+    gutter = len(display.count(most))
+    each = 2 if gutter + 2 + 2 * len(counts) <= width else 1
+    lines = []
+    for row in range(height):
+        label = display.count(most) if row == 0 else ""
+        cells = "".join(
+            (_cell(count, 0, most, height, row) if count else " ") * each for count in counts
+        )
+        lines.append(f"{label:>{gutter}} {'┤' if label else '│'}{cells}".rstrip())
+    numbers = "".join(
+        f"{number:<{5 * each}}" for number in range(1, len(counts) + 1) if number % 5 == 1
+    )
+    return [*lines, f"{'':{gutter}} └{numbers}".rstrip()]
+
+
 def _cell(value: float, low: float, high: float, height: int, row: int) -> str:
     """What a column shows in a row, counted from the top: the lowest value still has its eighth."""
     if not math.isfinite(value):

@@ -1,0 +1,154 @@
+"""The Library shows what a text holds before it is used, and asks where it is not sure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+from textual.widgets import OptionList, Static
+
+from engine.config import CorpusConfig
+from engine.corpus import catalogue, library
+from engine.errors import LyricError
+from engine.session import Engine
+from tui.screens.library import Chosen, Library
+
+PATIENCE = 60.0  # seconds for what must happen
+SONGS = "作词：某人\n春江花月夜 \n春江潮水\n\n\n\n海上明月\n\n海上明月\n"
+
+
+class Reader:
+    """A person at the Library; `chosen` is what came of it."""
+
+    def __init__(self, pilot: Pilot[None], screen: Library, chosen: list[Chosen | None]) -> None:
+        self.pilot, self.screen, self.chosen = pilot, screen, chosen
+
+    async def until(self, what: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not what():
+            assert time.monotonic() < deadline, self.report
+            await self.pilot.pause(0.01)
+
+    async def type_path(self, path: Path) -> None:
+        self.screen.query_one("#path").focus()
+        await self.pilot.pause()
+        field = self.screen.query_one("#path")
+        field.value = str(path)  # type: ignore[attr-defined]
+        await self.pilot.pause()
+
+    @property
+    def report(self) -> str:
+        return str(self.screen.query_one("#report", Static).content)
+
+    @property
+    def encodings(self) -> OptionList:
+        return self.screen.query_one("#encodings", OptionList)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LYRICRNN_HOME", str(tmp_path))
+    return tmp_path
+
+
+@asynccontextmanager
+async def opened(asked: str = "", size: tuple[int, int] = (120, 40)) -> AsyncIterator[Reader]:
+    chosen: list[Chosen | None] = []
+    async with Engine() as engine:
+        app: App[None] = App()
+        async with app.run_test(size=size) as pilot:
+            screen = Library(engine, CorpusConfig(), asked)
+            app.push_screen(screen, chosen.append)
+            await pilot.pause()
+            yield Reader(pilot, screen, chosen)
+
+
+async def test_the_first_book_is_shown_and_enter_takes_it(home: Path) -> None:
+    async with opened() as reader:
+        await reader.until(lambda: "songs       " in reader.report)
+        assert "lines by their characters" in reader.report
+        assert "preset cpu" in reader.report
+        await reader.pilot.press("enter")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [Chosen(str(library.shipped()[0].path), CorpusConfig())]
+
+
+async def test_a_typed_path_is_looked_into_cleaned_and_taken(home: Path) -> None:
+    path = home / "songs.txt"
+    path.write_text(SONGS, encoding="gb18030")
+    async with opened() as reader:
+        await reader.type_path(path)
+        await reader.until(lambda: "gb18030" in reader.report)
+        assert "1 credit lines: cleaned" in reader.report
+        assert "1 lines with space at their end: kept" in reader.report
+        assert "1 songs are copies or nearly so of another" in reader.report
+        await reader.pilot.press("f2")
+        await reader.until(lambda: "at their end: cleaned" in reader.report)
+        assert "2 blank lines too many: cleaned" in reader.report
+        assert "1 copies of a song: cleaned" in reader.report
+        await reader.pilot.press("enter")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [Chosen(str(path), CorpusConfig().cleaned())]
+
+
+async def test_a_doubtful_encoding_is_chosen_by_its_preview(home: Path) -> None:
+    path = home / "short.txt"
+    path.write_bytes("春夜\n".encode("gb18030"))
+    async with opened(str(path)) as reader:
+        await reader.until(lambda: reader.encodings.display)
+        preview = reader.screen.query_one("#preview", Static)
+        await reader.until(lambda: "春夜" in str(preview.content))
+        await reader.pilot.press("down")
+        await reader.until(lambda: "春夜" not in str(preview.content))
+        await reader.pilot.press("up", "enter")
+        await reader.until(lambda: "characters  3" in reader.report)
+        await reader.pilot.press("enter")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [Chosen(str(path), CorpusConfig(encoding="gb18030"))]
+
+
+async def test_what_cannot_be_read_is_told_and_nothing_is_chosen(home: Path) -> None:
+    (home / "x\x1b[2J.txt").write_bytes(b"\0\1\2" * 99)
+    async with opened(size=(40, 12)) as reader:
+        for name in ("x\x1b[2J.txt", "none"):
+            await reader.type_path(home / name)
+            await reader.pilot.press("enter")
+            await reader.until(lambda: reader.screen.query_one("#report").has_class("bad"))
+            assert reader.report.endswith(".")
+            assert "\x1b" not in reader.report
+        await reader.pilot.press("escape")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [None]
+
+
+async def test_a_set_is_fetched_and_then_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = home / "shijing.txt"
+
+    def fetch(name: str, progress: Callable[[int, int], None]) -> Path:
+        progress(1, 2)
+        if not there.exists():
+            there.write_text("la\n\nlu\n")
+            raise LyricError("There is no network.")
+        return there
+
+    monkeypatch.setattr(catalogue, "fetch", fetch)
+    monkeypatch.setattr(catalogue, "fetched", lambda name: None)
+    async with opened() as reader:
+        books = reader.screen.query_one("#books", OptionList)
+        names = [book.value for book in reader.screen._books]
+        books.highlighted = names.index("shijing")
+        await reader.until(lambda: "enter downloads it" in reader.report)
+        await reader.pilot.press("enter")
+        await reader.until(lambda: "no network" in reader.report)
+        monkeypatch.setattr(catalogue, "fetched", lambda name: there if name == "shijing" else None)
+        await reader.pilot.press("enter")
+        await reader.until(lambda: "songs       2" in reader.report)
+        await reader.pilot.press("enter")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [Chosen(str(there), CorpusConfig())]
