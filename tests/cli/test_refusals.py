@@ -29,11 +29,10 @@ def refuse(lyricrnn: Any, untouched: None) -> Any:
         (b"", "empty"),
         (b" \n\n\t\n", "empty"),
         (b"x", "single character"),
-        (b"a\0b" * 100, "binary"),
-        (b"\xff\xfea\0b\0", "UTF-16"),
-        (b"caf\xe9 noir " * 9, "not UTF-8"),
+        (bytes(range(256)) * 8, "binary"),
+        (b"\xff\xfea\0b\0\0\xd8a\0", "byte"),
     ],
-    ids=["missing", "empty", "blank", "one", "binary", "utf-16", "latin-1"],
+    ids=["missing", "empty", "blank", "one", "binary", "half a pair"],
 )
 @pytest.mark.parametrize(
     "words", [["train"], ["corpus", "show"], ["inspect"]], ids=lambda words: words[0]
@@ -48,6 +47,20 @@ def test_a_text_that_cannot_be_used(
     sentence = refuse(*words, path)
     assert reason in sentence
     assert path.name in sentence
+
+
+def test_an_encoding_that_is_not_sure_is_asked_for(lyricrnn: Any, tmp_path: Path) -> None:
+    """With what the text would be in each that is likely."""
+    path = tmp_path / "short.txt"
+    path.write_bytes("春夜\n".encode("gb18030"))
+    for words in (["train"], ["corpus", "show"], ["inspect"]):
+        outcome = lyricrnn(*words, path)
+        assert outcome.status == 2
+        assert "  春夜" in outcome.err.splitlines()
+        assert "name one with --encoding" in outcome.err.splitlines()[-1]
+    shown = lyricrnn("corpus", "show", path, "--encoding", "gb18030", "--json").json
+    assert (shown["encoding"], shown["confidence"], shown["characters"]) == ("gb18030", 1.0, 3)
+    assert "no encoding of text" in lyricrnn("corpus", "show", path, "--encoding", "rot13").err
 
 
 def test_a_folder_without_text(refuse: Any, tmp_path: Path) -> None:
