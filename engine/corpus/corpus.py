@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Self, cast, overload
 
@@ -31,6 +31,7 @@ _BLOCK = 2**20  # characters that are cleaned and searched for songs at once, at
 _LONGEST_SONG = 2**26  # characters; a longer one counts as several
 _TITLE_LENGTH = 40
 _DRAWN_AT_ONCE = 2**16
+MOST_HELD_OUT = 2**20  # characters; their mean loss is known to a few thousandths of a nat
 _SMALLEST = 2  # one character to read and one to predict
 
 Places = npt.NDArray[np.int64]
@@ -250,7 +251,8 @@ class Corpus:
         return duplicates.copies(self.songs)
 
     def split(self, held_out: float = 0.1, by: SplitBy = "song", seed: int = 0) -> Split:
-        """Keeps the share `held_out` (0 ≤ share < 1) of the characters back from training.
+        """Keeps the share `held_out` (0 ≤ share < 1) of the characters back from training, at
+        most 2**20 of them.
 
         By "song", whole songs are drawn with `seed`, and a song and its copies and near-copies
         stay together, so that nothing held out was seen in training. By "tail", the last share of
@@ -262,8 +264,16 @@ class Corpus:
             )
         if held_out == 0:
             return Split(self._part(0, self.characters), self._part(0, 0))
+        warnings: tuple[str, ...] = ()
+        if held_out * self.characters > MOST_HELD_OUT:
+            warnings = (
+                f"{self.name} is so long that {MOST_HELD_OUT:,} characters are held out instead "
+                f"of {held_out:.0%}: more would measure no better, and take longer.",
+            )
+            held_out = MOST_HELD_OUT / self.characters
         by_song = by == "song"
         split = self._split_songs(held_out, seed) if by_song else self._split_tail(held_out)
+        split = replace(split, warnings=warnings + split.warnings)
         if min(len(split.training), len(split.held_out)) < _SMALLEST:
             warning = (
                 f"{self.name} is too small to hold {held_out:.0%} of it out, so nothing is held "

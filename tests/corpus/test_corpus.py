@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -276,6 +277,15 @@ def test_a_split_comes_close_to_its_share() -> None:
         split = corpus.split(share)
         assert len(str(split.held_out)) / corpus.characters == pytest.approx(share, abs=0.01)
         assert not split.warnings
+
+
+@pytest.mark.parametrize("by", ["song", "tail"])
+def test_of_a_long_text_only_so_much_is_held_out(by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.corpus.corpus.MOST_HELD_OUT", 100)
+    corpus = Corpus.from_text("\n\n".join(f"this is song {index}" for index in range(1000)))
+    split = corpus.split(by=by)
+    assert 80 <= len(split.held_out) <= 120
+    assert "100 characters are held out instead of 10%" in split.warnings[0]
 
 
 def test_another_seed_holds_out_other_songs() -> None:
