@@ -25,6 +25,12 @@ if TYPE_CHECKING:  # torch is imported where a test asks for it, not for every t
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# Under nohup, and so in some CI, SIGHUP is ignored from the start. The commands that are tested
+# respect that, so the tests of a line that is cut need it as it is in a terminal.
+for _signal in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, signal.SIG_DFL)
+
 ROOT = Path(__file__).parents[1]
 ZYGOTE = ROOT / "tests" / "faults" / "zygote.py"
 PATIENCE = 60.0  # seconds for an answer that must come; only a broken test waits so long
