@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from textual.app import App
@@ -17,7 +18,7 @@ from engine.config import CorpusConfig
 from engine.corpus import catalogue, library
 from engine.errors import LyricError
 from engine.session import Engine
-from tui.screens.library import Chosen, Library
+from tui.screens.library import Chosen, Library, dropped
 
 PATIENCE = 60.0  # seconds for what must happen
 SONGS = "作词：某人\n春江花月夜 \n春江潮水\n\n\n\n海上明月\n\n海上明月\n"
@@ -95,6 +96,19 @@ async def test_a_typed_path_is_looked_into_cleaned_and_taken(home: Path) -> None
         await reader.pilot.press("enter")
         await reader.until(lambda: reader.chosen)
     assert reader.chosen == [Chosen(str(path), CorpusConfig().cleaned())]
+
+
+@pytest.mark.parametrize("written", ["{}", "'{}'", '"{}" ', "{escaped}", "file://{quoted}"])
+def test_a_path_may_be_dropped_in_any_way(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "my songs 春.txt"
+    path.write_text("la")
+    text = written.format(path, escaped=str(path).replace(" ", "\\ "), quoted=quote(str(path)))
+    assert dropped(text) == str(path)
+
+
+@pytest.mark.parametrize("text", ["", "no such.txt", "'open", "a b c", "https://a/b"])
+def test_what_is_no_path_is_left_as_it_is(text: str) -> None:
+    assert dropped(text) == text
 
 
 async def test_a_doubtful_encoding_is_chosen_by_its_preview(home: Path) -> None:

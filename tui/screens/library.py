@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
+from urllib.parse import unquote, urlsplit
 
 from textual import events
 from textual.app import ComposeResult
@@ -171,12 +173,12 @@ class Library(ModalScreen[Chosen | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if path := event.value.strip():
+        if path := dropped(event.value):
             self._look_into(path)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if path := event.value.strip():
+        if path := dropped(event.value):
             self._choose(path)
 
     def _choose(self, path: str) -> None:
@@ -298,6 +300,21 @@ class Library(ModalScreen[Chosen | None]):
         at = next(index for index, book in enumerate(self._books) if book.value == name)
         self._list()
         self.query_one("#books", OptionList).highlighted = at
+
+
+def dropped(text: str) -> str:
+    """The path in what was typed, pasted, or dropped on the terminal, which may have put it into
+    quotes, escaped its spaces, or made it an address."""
+    text = text.strip()
+    if text.startswith("file://"):
+        return unquote(urlsplit(text).path)
+    if os.path.lexists(os.path.expanduser(text)):
+        return text
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quote that is not closed
+        return text
+    return words[0] if len(words) == 1 and os.path.lexists(words[0]) else text
 
 
 def report(found: CorpusSummary, width: int, *, cleaned: bool) -> str:
