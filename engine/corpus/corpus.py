@@ -406,13 +406,18 @@ class _Builder:
 
     def _take(self, cut: int) -> None:
         """Writes the first so many characters of the block, which are whole songs."""
-        text, self._block = self._cleaner.blanks(self._block[:cut]), self._block[cut:]
+        text, self._block = self._block[:cut], self._block[cut:]
+        ends = line_ends(text)
+        if (ends[2:] - ends[:-2] == 2).any():  # two blank lines in a row
+            text = self._cleaner.blanks(text)
+            ends = line_ends(text)
         if self._fresh and not _NOT_BLANK.search(text):
             return  # a file of nothing
         self._separate()
         start = self._writer.length
         text = self._append(text)
-        self._note(text, *song_places(text, plain=not self._cleaner.spaced), start)
+        ends = ends[ends < len(text)]  # the limit may have cut it
+        self._note(text, *song_places(text, ends if not self._cleaner.spaced else None), start)
 
     def _separate(self) -> None:
         if self._fresh and self._writer.length:
@@ -494,11 +499,11 @@ def _drawn(sizes: Places, share: float, seed: int) -> npt.NDArray[np.bool_]:
     return drawn
 
 
-def song_places(text: str, *, plain: bool) -> tuple[Places, Places]:
+def song_places(text: str, ends: Places | None = None) -> tuple[Places, Places]:
     """Where the runs of lines between blank lines start and end, (songs,) both, in time linear in
-    the text. `plain`: no line end has space before it, which a faster way makes use of."""
-    if plain:
-        ends = np.concatenate([line_ends(text), [len(text)]])
+    the text. Where no line end has space before it, giving their places `ends` is a faster way."""
+    if ends is not None:
+        ends = np.concatenate([ends, [len(text)]])
         starts = np.concatenate([[0], ends[:-1] + 1])
         blank = ends == starts
         blank[-1] = not text[starts[-1] :].strip()

@@ -326,8 +326,9 @@ def _scan(file: BinaryIO) -> _Scan:
             return _Scan(_End.NO_CHARACTER, position, first or 0, characters)
         if len(plain) < len(piece):
             return _Scan(_End.NUL, read, first or 0, characters)
-        if characters < _PLENTY:
-            characters += _foreign(text)
+        characters += _foreign(text)
+        if characters >= _PLENTY:  # what is wrong further on, `chunks` tells
+            return _Scan(_End.FILE, read, first or 0, characters)
     held = len(decoder.getstate()[0])
     return _Scan(_End.CUT if held else _End.FILE, read - held, first or 0, characters)
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,8 @@ class File:
         CorpusError once it is read to its end."""
         with errors_as_sentences(self.path):
             opened = self.open()
-        with opened:
-            counted = Counted(opened, self.path)
+        with opened, ThreadPoolExecutor(1) as thread:
+            counted = Counted(opened, self.path, thread)
             yield counted
         if counted.ended and counted.bytes != self.bytes:
             raise CorpusError(
@@ -64,17 +65,20 @@ class File:
 
 
 class Counted:
-    """A file that is read once, from start to end: counts and digests its bytes. What the system
-    says against it is a CorpusError."""
+    """A file that is read once, from start to end: counts its bytes, and digests them in a
+    thread. What the system says against it is a CorpusError."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path, thread: ThreadPoolExecutor) -> None:
         self._file, self._path, self._digest = file, path, hashlib.sha256()
+        self._thread = thread
+        self._digested: Future[None] | None = None
         self.bytes, self.ended = 0, False
 
     def read(self, size: int = -1) -> bytes:
         with errors_as_sentences(self._path):
             data = self._file.read(size)
-        self._digest.update(data)
+        self._wait()
+        self._digested = self._thread.submit(self._digest.update, data)
         self.bytes += len(data)
         self.ended = not data
         return data
@@ -84,12 +88,18 @@ class Counted:
         assert offset == 0
         with errors_as_sentences(self._path):
             self._file.seek(0)
+        self._wait()
         self._digest = hashlib.sha256()
         self.bytes, self.ended = 0, False
         return 0
 
+    def _wait(self) -> None:
+        if self._digested is not None:
+            self._digested.result()
+
     @property
     def sha256(self) -> str:
+        self._wait()
         return self._digest.hexdigest()
 
 
