@@ -248,6 +248,27 @@ def test_corpus_show(lyricrnn: Any, songs: Path) -> None:
     assert "█" in shown
 
 
+def test_corpus_show_tells_what_cleaning_finds_and_does(lyricrnn: Any, tmp_path: Path) -> None:
+    path = tmp_path / "songs.txt"
+    path.write_text("作词：某人\n春江 \n花月\n夜\n\n\n\n春江\n花月\n夜\n")
+    told = lyricrnn("corpus", "show", path, "--json").json
+    assert told["cleaning"] == {"trailing_space": 1, "blank_lines": 2, "credits": 1}
+    assert told["changed"] == ["credits"]
+    assert (told["songs"], told["near_copies"]) == (2, 1)
+    assert told["suggestion"]["preset"] == "cpu"
+    told = lyricrnn("corpus", "show", path, "--clean", "--json").json
+    assert told["changed"] == ["trailing_space", "blank_lines", "credits", "duplicates"]
+    assert told["songs"] == 1
+    shown = lyricrnn("corpus", "show", path, "--clean", "--credits", "keep").out
+    assert re.search(r"credit lines +1 +kept +作词：某人", shown)
+
+
+def test_a_set_that_was_not_fetched(lyricrnn: Any) -> None:
+    assert "shijing" in lyricrnn("corpus", "list").out
+    assert "run `lyricrnn corpus fetch shijing`" in lyricrnn("train", "shijing").refused(2)
+    assert "tang-300" in lyricrnn("corpus", "fetch", "no-such-set").refused(2)
+
+
 # -- runs -----------------------------------------------------------------------------------
 
 

@@ -35,6 +35,19 @@ def test_no_terminal_at_all(desk: Any) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("named", ["a file", "a folder", "a shipped collection"])
+def test_a_songbook_opens_the_app_on_it(desk: Any, named: str) -> None:
+    folder = desk.home / "book"
+    folder.mkdir()
+    (folder / "songs.lrc").write_text("[ti:Test]\n[00:01.00]la la\n[00:02.00]lu lu\n")
+    word = {"a file": folder / "songs.lrc", "a folder": folder}.get(named, "chinese-folk")
+    terminal = desk.open([*PROGRAM, str(word)])
+    terminal.until("space train")
+    terminal.until({"a file": "songs.lrc", "a folder": "book"}.get(named, "folk.txt"))
+    terminal.press("\x11")
+    assert terminal.ended() == 0
+
+
 def test_an_idle_screen_writes_nothing(desk: Any) -> None:
     terminal = desk.training()
     terminal.press(" ")

@@ -175,7 +175,7 @@ def _show(name: str, given: Mapping[str, Any], *, as_json: bool) -> None:
         )
         return
     scripts = {"Han": found.han, "Latin": found.latin, "other": found.other}
-    sure = "" if found.confidence >= 1 else f", {found.confidence:.0%} sure"
+    sure = "" if found.confidence >= 0.995 else f", {found.confidence:.0%} sure"
     parts: list[RenderableType] = [
         output.figures(
             [

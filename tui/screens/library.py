@@ -323,7 +323,7 @@ def report(found: CorpusSummary, width: int, *, cleaned: bool) -> str:
 
     preset, minutes = suggestion(found.characters)
     scripts = {"Han": found.han, "Latin": found.latin, "other": found.other}
-    sure = "" if found.confidence >= 1 else f", {found.confidence:.0%} sure"
+    sure = "" if found.confidence >= 0.995 else f", {found.confidence:.0%} sure"
     lines = [
         Path(found.name).name,
         "",
