@@ -16,7 +16,6 @@ from engine.config import CorpusConfig
 from engine.corpus.text import code_points
 
 STEPS = {
-    "line_ends": "line ends of other systems",
     "trailing_space": "lines with space at their end",
     "blank_lines": "blank lines too many",
     "credits": "credit lines",
@@ -118,7 +117,6 @@ class Cleaner:
     def report(self) -> Report:
         found = tuple((step, self.counts[step]) for step in STEPS if self.counts[step])
         asked = {
-            "line_ends": True,
             "trailing_space": self._config.trailing_space == "strip",
             "blank_lines": self._config.blank_lines == "squeeze",
             "credits": self._config.credits == "strip",

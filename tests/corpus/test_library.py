@@ -133,7 +133,7 @@ def test_a_missing_catalogue_ships_nothing(folder: Path) -> None:
     ("module", "heavy"),
     [
         ("library", ["numpy", "torch", "pydantic"]),
-        ("corpus", ["torch", "charset_normalizer", "opencc"]),
+        ("corpus", ["torch", "opencc"]),
         ("summary", ["torch"]),
         ("vocabulary", ["torch"]),
     ],
