@@ -357,7 +357,7 @@ class _Builder:
             self._add_lines(passage.text)
             return
         self.end_file()
-        text = self._cleaner.lines(passage.text + "\n").strip("\n")
+        text = self._convert(self._cleaner.lines(passage.text + "\n")).strip("\n")
         if not _NOT_BLANK.search(text):
             return
         self._separate()

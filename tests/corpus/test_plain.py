@@ -44,3 +44,11 @@ def test_it_does_not_matter_where_the_pieces_are_cut(one: int, two: int) -> None
     one, two = sorted((one, two))
     pieces = [piece for piece in (TWO[:one], TWO[one:two], TWO[two:]) if piece]
     assert list(read(iter(pieces), "a.txt")) == list(read(iter([TWO]), "a.txt"))
+
+
+def test_every_song_is_converted_where_a_script_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.corpus.script.converter", lambda script: str.upper)
+    for text in ("la\n\nlu", TWO):
+        assert Corpus.from_text(text).text == Corpus.from_text(text).text.upper()
