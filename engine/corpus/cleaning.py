@@ -1,4 +1,5 @@
-"""Songs as people keep them → songs to learn from: each step optional, counted and told.
+"""Songs as people keep them → songs to learn from: each step counted and told, and all but that of
+the line ends optional.
 
 The steps look at lines. Which lines a step may concern is found for many lines at once, by the
 characters that mark them; only those few lines are then read by regular expressions.
@@ -13,9 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.config import CorpusConfig
+from engine.corpus.decoding import with_plain_line_ends
 from engine.corpus.text import code_points
 
 STEPS = {
+    "line_ends": "line ends of other systems",
     "trailing_space": "lines with space at their end",
     "blank_lines": "blank lines too many",
     "credits": "credit lines",
@@ -79,14 +82,21 @@ class Report:
 
 
 class Cleaner:
-    """Cleans a text piece by piece; what it did adds up. First `lines`, in which no line depends
-    on another, then `blanks`, on pieces that runs of blank lines are whole in."""
+    """Cleans a text piece by piece; what it did adds up. First `line_ends`, then `lines`, in which
+    no line depends on another, then `blanks`, on pieces that runs of blank lines are whole in."""
 
     def __init__(self, config: CorpusConfig) -> None:
         self._config = config
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self.spaced = False  # a line that ends with space was let through
+
+    def line_ends(self, text: str) -> str:
+        """A text with `\\n` line ends."""
+        if others := text.count("\r"):  # each CR ends a line, with or without an LF after it
+            self.counts["line_ends"] += others
+            return with_plain_line_ends(text)
+        return text
 
     def lines(self, text: str) -> str:
         """Whole lines, each cleaned by itself."""
@@ -117,6 +127,7 @@ class Cleaner:
     def report(self) -> Report:
         found = tuple((step, self.counts[step]) for step in STEPS if self.counts[step])
         asked = {
+            "line_ends": True,
             "trailing_space": self._config.trailing_space == "strip",
             "blank_lines": self._config.blank_lines == "squeeze",
             "credits": self._config.credits == "strip",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from engine.config import CorpusConfig, Newline, SplitBy
 from engine.corpus import decoding, duplicates, formats, script
 from engine.corpus.cleaning import Cleaner, Report, is_label
-from engine.corpus.decoding import with_plain_line_ends, without_mark
+from engine.corpus.decoding import without_mark
 from engine.corpus.passage import Passage
 from engine.corpus.paths import errors_as_sentences, shown
 from engine.corpus.readers import plain
@@ -196,7 +196,7 @@ class Corpus:
                 "character: decode the text again from its bytes."
             ) from None
         builder = _Builder(config)
-        for passage in plain.read(iter([with_plain_line_ends(without_mark(text))]), name):
+        for passage in plain.read(iter([builder.cleaner.line_ends(without_mark(text))]), name):
             builder.add(passage)
         builder.end_file()
         return cls._built(builder, (), name, config)
@@ -216,7 +216,7 @@ class Corpus:
                 f"{kept} holds a single character, too few to learn from (at least one to read "
                 f"and one to predict): {remedy}."
             )
-        return cls(body, songs, sources, name, config.newline, builder.report)
+        return cls(body, songs, sources, name, config.newline, builder.cleaner.report)
 
     @property
     def text(self) -> str:
@@ -324,7 +324,9 @@ def _read(file: formats.File, builder: _Builder, encoding: str | None) -> Source
     with errors_as_sentences(file.path), file.open() as whole:
         known = decoding.recognise(whole, name, encoding)
     with file.reading() as opened:
-        pieces = decoding.chunks(cast(BinaryIO, opened), known.name, name)
+        pieces = decoding.chunks(
+            cast(BinaryIO, opened), known.name, name, builder.cleaner.line_ends
+        )
         for passage in file.reader(pieces, name):
             builder.add(passage)
             if builder.full:
@@ -339,7 +341,7 @@ class _Builder:
 
     def __init__(self, config: CorpusConfig) -> None:
         self._config = config
-        self._cleaner = Cleaner(config)
+        self.cleaner = Cleaner(config)
         self._convert = script.converter(config.script)
         self._writer = TextWriter()
         self._line: list[str] = []  # the pieces of a line that is not whole yet
@@ -357,12 +359,13 @@ class _Builder:
             self._add_lines(passage.text)
             return
         self.end_file()
-        text = self._convert(self._cleaner.lines(passage.text + "\n")).strip("\n")
+        text = self.cleaner.line_ends(passage.text) + "\n"
+        text = self._convert(self.cleaner.lines(text)).strip("\n")
         if not _NOT_BLANK.search(text):
             return
         self._separate()
         start = self._writer.length
-        text = self._append(self._cleaner.blanks(text))
+        text = self._append(self.cleaner.blanks(text))
         if _NOT_BLANK.search(text):
             self._given[self._songs] = (passage.title, passage.facts)
             self._note(text, np.array([0]), np.array([len(text)]), start)
@@ -384,15 +387,11 @@ class _Builder:
             return self._without_copies(body, songs)
         return body, songs
 
-    @property
-    def report(self) -> Report:
-        return self._cleaner.report
-
     def _add_lines(self, text: str, *, last: bool = False) -> None:
         head, end, tail = text.rpartition("\n")
         if end or last or sum(map(len, self._line)) > _LONGEST_SONG:
             whole = "".join([*self._line, head, end]) if end else "".join([*self._line, text])
-            self._block += self._convert(self._cleaner.lines(whole))
+            self._block += self._convert(self.cleaner.lines(whole))
             self._line = [tail] if end else []
         else:
             self._line.append(text)
@@ -409,7 +408,7 @@ class _Builder:
         text, self._block = self._block[:cut], self._block[cut:]
         ends = line_ends(text)
         if (ends[2:] - ends[:-2] == 2).any():  # two blank lines in a row
-            text = self._cleaner.blanks(text)
+            text = self.cleaner.blanks(text)
             ends = line_ends(text)
         if self._fresh and not _NOT_BLANK.search(text):
             return  # a file of nothing
@@ -417,7 +416,7 @@ class _Builder:
         start = self._writer.length
         text = self._append(text)
         ends = ends[ends < len(text)]  # the limit may have cut it
-        self._note(text, *song_places(text, ends if not self._cleaner.spaced else None), start)
+        self._note(text, *song_places(text, ends if not self.cleaner.spaced else None), start)
 
     def _separate(self) -> None:
         if self._fresh and self._writer.length:
@@ -446,7 +445,7 @@ class _Builder:
         """The text again without songs that are copies or near-copies of an earlier one."""
         copies = duplicates.copies(songs)
         kept = np.flatnonzero(copies.group == np.arange(len(songs)))
-        self._cleaner.counts["duplicates"] += len(songs) - kept.size
+        self.cleaner.counts["duplicates"] += len(songs) - kept.size
         if kept.size == len(songs):
             return body, songs
         writer = TextWriter()

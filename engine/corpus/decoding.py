@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -238,9 +238,20 @@ def candidates(sample: bytes) -> tuple[Candidate, ...]:
     return tuple(sorted(found, key=lambda each: each.confidence, reverse=True))
 
 
-def chunks(file: BinaryIO, encoding: str, name: str) -> Iterator[str]:
+def with_plain_line_ends(text: str) -> str:
+    """The text with every CRLF and CR turned into `\\n`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def chunks(
+    file: BinaryIO, encoding: str, name: str, plain: Callable[[str], str] = with_plain_line_ends
+) -> Iterator[str]:
     """The text of a whole seekable file, piece by piece, with `\\n` line ends and no byte order
-    mark. Raises CorpusError that names the byte (counted from 0) that is no text."""
+    mark. Raises CorpusError that names the byte (counted from 0) that is no text.
+
+    `plain` makes the line ends so, and is given the pieces that may hold a CR. Of a CRLF that two
+    pieces share it is given the CR alone.
+    """
     codec = _codec(encoding, name)
     encoding = _NAMES.get(codec.name, codec.name)
     decoder = codecs.getincrementaldecoder(encoding)("strict")
@@ -269,18 +280,13 @@ def chunks(file: BinaryIO, encoding: str, name: str) -> Iterator[str]:
             text = text.removeprefix("\n")  # the CR was a line end already
         before = last
         if returns:
-            text = with_plain_line_ends(text)
+            text = plain(text)
         if text:
             yield text
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise _cut(read - len(held), encoding, name) from None
-
-
-def with_plain_line_ends(text: str) -> str:
-    """The text with every CRLF and CR turned into `\\n`."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def without_mark(text: str) -> str:

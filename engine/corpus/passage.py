@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Passage:
     """One song, where it has a `title` (which may be empty); with None, any number of songs that
-    blank lines separate, or a part of them: one text in several passages is their sum.
+    blank lines separate, or a part of them: one text in several passages is their sum. Line ends
+    are `\\n`, but those of a song with a title may be any.
 
     `facts` are what the file says of the song beside its words: artist, author, language, form.
     """

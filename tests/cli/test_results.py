@@ -261,6 +261,9 @@ def test_corpus_show_tells_what_cleaning_finds_and_does(lyricrnn: Any, tmp_path:
     assert told["songs"] == 1
     shown = lyricrnn("corpus", "show", path, "--clean", "--credits", "keep").out
     assert re.search(r"credit lines +1 +kept +作词：某人", shown)
+    path.write_bytes(b"la\r\nla \r\nlu\r")
+    shown = lyricrnn("corpus", "show", path).out
+    assert re.search(r"line ends of other systems +3 +cleaned\s+lines with space", shown)
 
 
 def test_a_set_that_was_not_fetched(lyricrnn: Any) -> None:

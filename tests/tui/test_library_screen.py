@@ -82,10 +82,11 @@ async def test_the_first_book_is_shown_and_enter_takes_it(home: Path) -> None:
 
 async def test_a_typed_path_is_looked_into_cleaned_and_taken(home: Path) -> None:
     path = home / "songs.txt"
-    path.write_text(SONGS, encoding="gb18030")
+    path.write_text(SONGS, encoding="gb18030", newline="\r\n")
     async with opened() as reader:
         await reader.type_path(path)
         await reader.until(lambda: "gb18030" in reader.report)
+        assert "9 line ends of other systems: cleaned\n1 lines with space" in reader.report
         assert "1 credit lines: cleaned" in reader.report
         assert "1 lines with space at their end: kept" in reader.report
         assert "1 songs are copies or nearly so of another" in reader.report

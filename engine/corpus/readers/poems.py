@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from engine.corpus.decoding import with_plain_line_ends
 from engine.corpus.passage import Passage
 from engine.corpus.readers.lines import lines
 from engine.errors import CorpusError
@@ -106,7 +105,7 @@ def _words(song: dict[str, object]) -> str:
                 return ""  # a book, and these are its poems
             value = "\n".join(each for each in value if isinstance(each, str))
         if isinstance(value, str) and value.strip():
-            return _whole_characters(with_plain_line_ends(value))
+            return _whole_characters(value)
     return ""
 
 
