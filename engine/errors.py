@@ -9,6 +9,10 @@ class LyricError(Exception):
     exit_status = 1
 
 
+class Interrupted(LyricError):
+    """Work that was given up because it was no longer wanted; nothing was written."""
+
+
 class InputError(LyricError):
     """Wrong use, or an input that cannot be used."""
 

@@ -1,4 +1,4 @@
-"""Engine: the asynchronous face of lyricrnn, and the owner of its one worker thread.
+"""Engine: the asynchronous face of lyricrnn, and the owner of its threads.
 
     async with Engine() as engine:
         run = await engine.train("songs/", TrainingConfig(minutes=3))
@@ -9,7 +9,8 @@
 
 The worker never waits for the event loop: figures of now go into one slot where the newest wins,
 rare events and characters into queues that the loop empties when it can. torch is imported in the
-worker's thread, so that making an Engine costs nothing.
+worker's thread, so that making an Engine costs nothing. A second thread surveys texts, which may be
+gigabytes, while the worker trains.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from engine.config import CorpusConfig, Device, GenerationConfig, TrainingConfig
 from engine.errors import LyricError
@@ -38,6 +39,7 @@ from engine.events import (
 
 if TYPE_CHECKING:
     from engine.corpus.corpus import Corpus
+    from engine.corpus.interruption import Stopped
     from engine.corpus.summary import CorpusSummary
     from engine.worker import Job, Worker
 
@@ -47,14 +49,17 @@ T = TypeVar("T")
 class Engine:
     """One network at a time: trained, opened, looked into and written with.
 
-    Use it as `async with Engine() as engine`; leaving ends the thread and saves what trains.
+    Use it as `async with Engine() as engine`; leaving ends the threads and saves what trains.
     Several engines may live in one process.
     """
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._interrupt = threading.Event()
+        self._looks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._look_over = threading.Event()  # nobody wants what the newest look finds
         self._thread: threading.Thread | None = None
+        self._surveyor: threading.Thread | None = None
         self._ended: asyncio.Event | None = None
         self._broken: LyricError | None = None
         self._snapshot: TrainingSnapshot | None = None
@@ -69,6 +74,8 @@ class Engine:
         self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._main, name="lyricrnn-engine")
         self._thread.start()
+        self._surveyor = threading.Thread(target=self._survey_texts, name="lyricrnn-surveyor")
+        self._surveyor.start()
         return self
 
     async def __aexit__(
@@ -78,13 +85,17 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         assert self._thread is not None
+        assert self._surveyor is not None
         assert self._ended is not None
         self._interrupt.set()
+        self._look_over.set()
         self._jobs.put(None)
+        self._looks.put(None)
         try:
             await self._ended.wait()
         finally:
             self._thread.join()
+            self._surveyor.join()
 
     def _main(self) -> None:
         """The worker thread."""
@@ -105,51 +116,49 @@ class Engine:
         finally:
             self._post(self._ended.set)
 
+    def _survey_texts(self) -> None:
+        """The thread beside the worker, which never touches torch."""
+        while (look := self._looks.get()) is not None:
+            look()
+
     def _publish(self, snapshot: TrainingSnapshot) -> None:
         self._snapshot = snapshot
 
     def _post(self, call: Callable[..., None], *arguments: Any) -> None:
-        """From the worker: has the event loop call something, unless that loop is gone."""
+        """From a thread: has the event loop call something, unless that loop is gone."""
         with contextlib.suppress(RuntimeError):
             self._asyncio.call_soon_threadsafe(call, *arguments)
 
     async def _do(self, job: Callable[[Worker], T]) -> T:
         """Runs a job in the worker, between two pieces of training, and returns its result."""
-        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer = _Answer[T](self._post)
+        self._jobs.put(lambda worker: answer.work_out(lambda: job(worker), _told_by_the_worker))
+        return await self._received(answer)
 
-        def settle(value: T | None, error: Exception | None) -> None:
-            if result.done():
-                return
-            if error is not None:
-                result.set_exception(error)
-            else:
-                result.set_result(value)  # type: ignore[arg-type]
+    async def _look_into(self, look: Callable[[Stopped], T]) -> T:
+        """Runs a look at a text beside the worker and returns its result. A look that has not
+        ended is given up for a new one, and where nobody waits for it any more."""
+        self._look_over.set()
+        over = self._look_over = threading.Event()
+        answer = _Answer[T](self._post)
+        self._looks.put(lambda: answer.work_out(lambda: look(over.is_set), _told_by_a_look))
+        try:
+            return await self._received(answer)
+        finally:
+            over.set()
 
-        def carry_out(worker: Worker) -> None:
-            from engine.worker import sentence
-
-            try:
-                value = job(worker)
-            except LyricError as error:
-                self._post(settle, None, error)
-            except Exception as error:
-                told = LyricError(sentence(error))
-                told.__cause__ = error
-                self._post(settle, None, told)
-            else:
-                self._post(settle, value, None)
-
+    async def _received(self, answer: _Answer[T]) -> T:
         assert self._ended is not None, "an Engine is used inside `async with`"
-        self._jobs.put(carry_out)
         ended = asyncio.ensure_future(self._ended.wait())
         try:
-            either: set[asyncio.Future[Any]] = {result, ended}
+            either: set[asyncio.Future[Any]] = {answer.result, ended}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.result.done():
+                raise self._broken or LyricError("The engine is closed: open another one.")
+            return answer.result.result()
         finally:
             ended.cancel()
-        if not result.done():
-            raise self._broken or LyricError("The engine is closed: open another one.")
-        return await result
+            answer.result.cancel()  # what comes of it later is nobody's
 
     # -- training ---------------------------------------------------------------------------
 
@@ -204,10 +213,19 @@ class Engine:
 
     async def survey(self, corpus: str | Path, config: CorpusConfig | None = None) -> CorpusSummary:
         """All that is to be said of a text before it is used: encoding, songs, copies, what
-        cleaning finds. Raises CorpusError; EncodingError, with candidates to choose from, where
-        the encoding is not sure."""
+        cleaning finds. Training goes on meanwhile.
+
+        Raises CorpusError; EncodingError, with candidates to choose from, where the encoding is
+        not sure; Interrupted where another survey was asked for before this one ended.
+        """
         text, settings = str(corpus), config or CorpusConfig()
-        return await self._do(lambda worker: worker.survey(text, settings))
+
+        def look(stopped: Stopped) -> CorpusSummary:
+            from engine.corpus.summary import survey  # imports numpy: not before there is work
+
+            return survey(text, settings, stopped)
+
+        return await self._look_into(look)
 
     async def runs(self) -> list[RunSummary]:
         """The runs on this machine, newest first."""
@@ -349,3 +367,45 @@ class TextStream:
 
     def ended(self, error: LyricError | None) -> None:
         self._engine._post(self._queue.put_nowait, error)
+
+
+class _Answer(Generic[T]):
+    """What comes of work in a thread, on its way to the event loop that waits for it."""
+
+    def __init__(self, post: Callable[..., None]) -> None:
+        self._post = post
+        self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def work_out(self, work: Callable[[], T], told: Callable[[Exception], str]) -> None:
+        """In the thread: does the work, and has the event loop settle the result. `told` makes a
+        sentence of an error that is none for a person."""
+        try:
+            value = work()
+        except LyricError as error:
+            self._post(self._settle, None, error)
+        except Exception as error:
+            sentence = LyricError(told(error))
+            sentence.__cause__ = error
+            self._post(self._settle, None, sentence)
+        else:
+            self._post(self._settle, value, None)
+
+    def _settle(self, value: T | None, error: Exception | None) -> None:
+        if self.result.done():  # nobody waits any more
+            return
+        if error is not None:
+            self.result.set_exception(error)
+        else:
+            self.result.set_result(value)  # type: ignore[arg-type]
+
+
+def _told_by_the_worker(error: Exception) -> str:
+    from engine.worker import sentence
+
+    return sentence(error)
+
+
+def _told_by_a_look(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "The text does not fit into memory: name a smaller part of it."
+    return f"Looking into the text ended by an error inside: {type(error).__name__}: {error}."

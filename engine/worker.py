@@ -19,7 +19,6 @@ import torch
 from engine.config import CorpusConfig, Device, GenerationConfig, TrainingConfig
 from engine.corpus import library, recent
 from engine.corpus.corpus import Corpus
-from engine.corpus.summary import CorpusSummary, summary
 from engine.corpus.vocabulary import Vocabulary
 from engine.errors import LyricError, PromptError, RunError
 from engine.events import (
@@ -278,10 +277,6 @@ class Worker:
             characters=found.characters,
             vocabulary=_entries(vocabulary),
         )
-
-    def survey(self, corpus: str, config: CorpusConfig) -> CorpusSummary:
-        """All that is to be said of a text before it is used."""
-        return summary(Corpus.load(library.resolve(corpus), config))
 
     def runs(self) -> list[RunSummary]:
         """The runs on this machine, newest first; folders that are no whole run are left out."""

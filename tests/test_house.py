@@ -23,6 +23,18 @@ async def show():
 asyncio.run(show())
 """
 
+SURVEY = """
+import asyncio
+from engine import Engine
+from engine.corpus import library
+
+async def survey():
+    async with Engine() as engine:
+        assert (await engine.survey(library.shipped()[0].path)).songs
+
+asyncio.run(survey())
+"""
+
 
 @pytest.mark.parametrize(
     ("code", "absent"),
@@ -30,10 +42,11 @@ asyncio.run(show())
         ("import engine, engine.session, engine.config, engine.events", "textual"),
         ("from engine import Engine, Trainer, CharRNN, Run, Corpus, preset", "textual"),
         ("from engine import Engine, TrainingConfig; Engine()", "torch"),
+        (SURVEY, "torch"),
         ("import tui.main, tui.commands", "torch"),
         (FIRST_FRAME, "torch"),
     ],
-    ids=["engine", "all of engine", "an Engine", "the command line", "the first frame"],
+    ids=["engine", "all of engine", "an Engine", "a survey", "the command line", "the first frame"],
 )
 def test_a_face_loads_only_what_it_shows(code: str, absent: str) -> None:
     check = f"\nimport sys; sys.exit({absent!r} in sys.modules)"

@@ -17,6 +17,7 @@ from engine.config import CorpusConfig, Newline, SplitBy
 from engine.corpus import decoding, duplicates, formats, script
 from engine.corpus.cleaning import Cleaner, Report, is_label
 from engine.corpus.decoding import without_mark
+from engine.corpus.interruption import Stopped, never, until
 from engine.corpus.passage import Passage
 from engine.corpus.paths import errors_as_sentences, shown
 from engine.corpus.readers import plain
@@ -172,15 +173,20 @@ class Corpus:
     report: Report = field(default_factory=Report)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], config: CorpusConfig = _AS_IT_IS) -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        config: CorpusConfig = _AS_IT_IS,
+        stopped: Stopped = never,
+    ) -> Self:
         """Reads a file, the members of an archive, or every text file of a folder. Raises
-        CorpusError."""
+        CorpusError, and Interrupted soon after `stopped()`."""
         files = formats.found(path)
         name = shown(Path(os.path.abspath(path)).name or path)
-        builder = _Builder(config)
+        builder = _Builder(config, stopped)
         sources = []
-        for file in files:
-            sources.append(_read(file, builder, config.encoding))
+        for file in until(stopped, files):
+            sources.append(_read(file, builder, config.encoding, stopped))
             if builder.full:
                 break
         return cls._built(builder, tuple(sources), name, config)
@@ -246,9 +252,9 @@ class Corpus:
         """The vocabulary of the text. Raises CorpusError where nothing is frequent enough."""
         return Vocabulary.of_counts(self.body.alphabet, self.body.counts, min_count)
 
-    def copies(self) -> duplicates.Copies:
+    def copies(self, stopped: Stopped = never) -> duplicates.Copies:
         """Which songs are copies or near-copies of others."""
-        return duplicates.copies(self.songs)
+        return duplicates.copies(self.songs, stopped)
 
     def split(self, held_out: float = 0.1, by: SplitBy = "song", seed: int = 0) -> Split:
         """Keeps the share `held_out` (0 ≤ share < 1) of the characters back from training, at
@@ -318,7 +324,7 @@ class Corpus:
         return Split(training, held_out_songs, warnings)
 
 
-def _read(file: formats.File, builder: _Builder, encoding: str | None) -> Source:
+def _read(file: formats.File, builder: _Builder, encoding: str | None, stopped: Stopped) -> Source:
     """Adds a file's songs."""
     name = shown(file.path)
     with errors_as_sentences(file.path), file.open() as whole:
@@ -327,7 +333,7 @@ def _read(file: formats.File, builder: _Builder, encoding: str | None) -> Source
         pieces = decoding.chunks(
             cast(BinaryIO, opened), known.name, name, builder.cleaner.line_ends
         )
-        for passage in file.reader(pieces, name):
+        for passage in until(stopped, file.reader(pieces, name)):
             builder.add(passage)
             if builder.full:
                 break
@@ -339,8 +345,8 @@ class _Builder:
     """Puts passages together to one clean text and finds its songs. Text that comes in pieces is
     cleaned in whole lines, and cut into blocks where a blank line ends a song."""
 
-    def __init__(self, config: CorpusConfig) -> None:
-        self._config = config
+    def __init__(self, config: CorpusConfig, stopped: Stopped = never) -> None:
+        self._config, self._stopped = config, stopped
         self.cleaner = Cleaner(config)
         self._convert = script.converter(config.script)
         self._writer = TextWriter()
@@ -443,7 +449,7 @@ class _Builder:
 
     def _without_copies(self, body: Text, songs: Songs) -> tuple[Text, Songs]:
         """The text again without songs that are copies or near-copies of an earlier one."""
-        copies = duplicates.copies(songs)
+        copies = duplicates.copies(songs, self._stopped)
         kept = np.flatnonzero(copies.group == np.arange(len(songs)))
         self.cleaner.counts["duplicates"] += len(songs) - kept.size
         if kept.size == len(songs):
@@ -452,7 +458,7 @@ class _Builder:
         starts: list[int] = []
         ends: list[int] = []
         between = "\n\n" if self._config.newline == "keep" else "  "
-        for index in kept.tolist():
+        for index in until(self._stopped, kept.tolist()):
             if starts:
                 writer.append(between)
             starts.append(writer.length)

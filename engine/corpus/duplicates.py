@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from engine.corpus.interruption import Stopped, never, until
+
 MOST_SONGS = 100_000  # near-copies are looked for in corpora of up to so many songs
 MOST_CHARACTERS = 2**25  # and characters
 SHARED = 0.7  # of the lines of the shorter song make it a near-copy of the other
@@ -43,9 +45,10 @@ class Copies:
     near: int | None
 
 
-def copies(songs: Songs) -> Copies:
+def copies(songs: Songs, stopped: Stopped = never) -> Copies:
     """Finds copies. Two songs are near-copies if they have 70 % of the shorter one's lines, and
-    three at least, in common, or all their words; case, punctuation and space do not count."""
+    three at least, in common, or all their words; case, punctuation and space do not count.
+    Raises Interrupted soon after `stopped()`."""
     if not len(songs):
         return Copies(np.empty(0, np.int64), 0, 0)
     _, first, inverse = np.unique(songs.digests, return_index=True, return_inverse=True)
@@ -55,13 +58,13 @@ def copies(songs: Songs) -> Copies:
     length = int((songs.ends - songs.starts).sum())
     if len(songs) > MOST_SONGS or length > MOST_CHARACTERS:
         return Copies(group, exact, None)
-    root = _near(songs, firsts.tolist())
+    root = _near(songs, firsts.tolist(), stopped)
     group = np.array([root[song] for song in group.tolist()], dtype=np.int64)
     distinct = int((group == np.arange(group.size)).sum())
     return Copies(group, exact, int(firsts.size) - distinct)
 
 
-def _near(songs: Songs, distinct: list[int]) -> dict[int, int]:
+def _near(songs: Songs, distinct: list[int], stopped: Stopped) -> dict[int, int]:
     """For each of these songs, the first one that it is a near-copy of, directly or by way of
     others."""
     root = {song: song for song in distinct}
@@ -74,7 +77,7 @@ def _near(songs: Songs, distinct: list[int]) -> dict[int, int]:
     by_line: defaultdict[str, list[int]] = defaultdict(list)
     by_words: dict[str, int] = {}
     lines_of: dict[int, int] = {}
-    for song in distinct:
+    for song in until(stopped, distinct):
         sung = [_NOISE.sub("", line).casefold() for line in songs.text(song).split("\n")]
         lines = set(sung) - {""}
         lines_of[song] = len(lines)

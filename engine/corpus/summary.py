@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.config import CorpusConfig
+from engine.corpus import library
 from engine.corpus.corpus import Corpus
+from engine.corpus.interruption import Stopped, never, until
 from engine.corpus.text import CHUNK, Text
 
 _MOST_COMMON = 20
@@ -50,16 +53,22 @@ class CorpusSummary:
     examples: dict[str, str]
 
 
-def summary(corpus: Corpus) -> CorpusSummary:
+def survey(name_or_path: str, config: CorpusConfig, stopped: Stopped) -> CorpusSummary:
+    """The figures of a text that is not read yet. Raises CorpusError, and Interrupted soon after
+    `stopped()`."""
+    return summary(Corpus.load(library.resolve(name_or_path), config, stopped), stopped)
+
+
+def summary(corpus: Corpus, stopped: Stopped = never) -> CorpusSummary:
     """The figures of a corpus, in time linear in its text.
 
     Several encodings are named together, and the confidence is that of the least sure file.
     """
     vocabulary = corpus.vocabulary()
     characters, counts = vocabulary.characters[1:], vocabulary.counts[1:]
-    lengths = _line_lengths(corpus.body)
+    lengths = _line_lengths(corpus.body, stopped)
     full = lengths[lengths > 0]
-    copies = corpus.copies()
+    copies = corpus.copies(stopped)
     by_script = {"han": 0, "latin": 0, "other": 0}
     for character, count in zip(characters, counts, strict=True):
         if not character.isspace():
@@ -93,10 +102,10 @@ def summary(corpus: Corpus) -> CorpusSummary:
     )
 
 
-def _line_lengths(text: Text) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _line_lengths(text: Text, stopped: Stopped) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The length of every line; what follows the last line end counts as one, if only of 0."""
     ends = [np.array([-1])]
-    for start in range(0, len(text), CHUNK):
+    for start in until(stopped, range(0, len(text), CHUNK)):
         codes = text.alphabet[text.numbers(start, min(start + CHUNK, len(text)))]
         ends.append(np.flatnonzero(codes == ord("\n")) + start)
     ends.append(np.array([len(text)]))

@@ -16,7 +16,7 @@ import torch
 from engine.config import TrainingConfig
 from engine.corpus.corpus import Corpus
 from engine.corpus.vocabulary import Ids
-from engine.errors import LyricError, RunError
+from engine.errors import Interrupted, RunError
 from engine.model import device as devices
 from engine.model.network import CharRNN, load_weights
 from engine.training import evaluation
@@ -29,10 +29,6 @@ from engine.training.trainer import Trainer
 MEASURED_SECONDS = 1.5  # how long the speed of a step is measured for a budget in minutes
 MEASURED_STEPS = 100  # and for at most so many steps
 SUSTAINED = 0.93  # of the measured speed is kept over minutes, samples and checkpoints included
-
-
-class Interrupted(LyricError):
-    """Preparing was given up because somebody asked to stop; nothing was written."""
 
 
 @dataclass(frozen=True)

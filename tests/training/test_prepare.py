@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from engine.corpus.corpus import Corpus
-from engine.errors import CorpusError, RunError
+from engine.errors import CorpusError, Interrupted, RunError
 from engine.training import prepare
-from engine.training.prepare import Interrupted, new_run
+from engine.training.prepare import new_run
 from engine.training.run import Run
 
 

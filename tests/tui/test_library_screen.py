@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +16,8 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from engine.config import CorpusConfig
-from engine.corpus import catalogue, library
-from engine.errors import LyricError
+from engine.corpus import catalogue, library, summary
+from engine.errors import Interrupted, LyricError
 from engine.session import Engine
 from tui.screens.library import Chosen, Library, dropped
 
@@ -139,6 +140,26 @@ async def test_what_cannot_be_read_is_told_and_nothing_is_chosen(home: Path) -> 
             assert "\x1b" not in reader.report
         await reader.pilot.press("escape")
         await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [None]
+
+
+async def test_a_survey_ends_with_the_screen_that_asked_for_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def survey(name: str, config: CorpusConfig, stopped: Callable[[], bool]) -> None:
+        began.set()
+        while not stopped():
+            time.sleep(0.001)
+        ended.set()
+        raise Interrupted("It was given up.")
+
+    monkeypatch.setattr(summary, "survey", survey)
+    async with opened() as reader:
+        await reader.until(began.is_set)
+        await reader.pilot.press("escape")
+        await reader.until(ended.is_set)
     assert reader.chosen == [None]
 
 

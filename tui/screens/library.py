@@ -23,7 +23,7 @@ from textual.widgets.option_list import Option
 from engine.config import CorpusConfig
 from engine.corpus import library, recent
 from engine.corpus.decoding import Candidate, EncodingError
-from engine.errors import CorpusError, LyricError
+from engine.errors import LyricError
 from engine.session import Engine
 from engine.training.plan import suggestion
 from tui import charts, display
@@ -227,7 +227,7 @@ class Library(ModalScreen[Chosen | None]):
         except EncodingError as error:
             self._ask_for_encoding(error)
             return
-        except CorpusError as error:
+        except LyricError as error:
             self._say(str(error), bad=choosing or os.path.lexists(os.path.expanduser(path)))
             return
         self._known = (path, config)
