@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from engine.corpus.vocabulary import Ids
 from engine.model.network import CharRNN, State
@@ -109,11 +107,7 @@ def _piece(network: CharRNN, rows: np.ndarray, state: State | None) -> tuple[flo
     network.eval()
     try:
         with torch.inference_mode():
-            logits, after = network(ids[:, :-1], state)
-            return float(_summed(logits, ids[:, 1:])), after
+            loss, after = network.loss(ids[:, :-1], ids[:, 1:], state)
+            return float(loss), after
     finally:
         network.train(was_training)
-
-
-def _summed(logits: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")

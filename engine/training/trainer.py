@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from engine.config import TrainingConfig
 from engine.corpus.vocabulary import Ids
 from engine.model.network import CharRNN, State, detach, load_weights
 from engine.training.batches import Batches
+from engine.training.muon import Muon
 from engine.training.plan import Plan, learning_rate
 
 
@@ -50,7 +50,7 @@ class Trainer:
         self.network = CharRNN(config.model, vocabulary_size, seed=config.seed)
         self.network.to_device(device)
         self.batches = Batches(ids, plan.batch, plan.time_steps, config.sampling, config.seed)
-        self.optimizer = _optimizer(config, self.network)
+        self.optimizers = _optimizers(config, plan, self.network)
         self.step_count = 0
         self.rate_scale = 1.0
         self.state: State | None = None
@@ -76,12 +76,14 @@ class Trainer:
         fresh = batch.fresh or self.config.model.bidirectional
         self.network.train()
         self.network.generator.manual_seed(_seed_of_step(self.config.seed, self.step_count))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         with self._autocast():
-            logits, state = self.network(self._tensor(batch.inputs), None if fresh else self.state)
-            loss = F.cross_entropy(
-                logits.flatten(0, 1).float(), self._tensor(batch.targets).flatten()
+            total, state = self.network.loss(
+                self._tensor(batch.inputs),
+                self._tensor(batch.targets),
+                None if fresh else self.state,
             )
+            loss = total / batch.targets.size
         value, norm, rate = loss.item(), math.nan, self.learning_rate()
         applied = math.isfinite(value)
         if applied:
@@ -92,9 +94,10 @@ class Trainer:
             ).item()
             applied = math.isfinite(norm)
         if applied:
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.step()
             self.state = detach(state)
             self.step_count += 1
         return StepReport(self.step_count, value, norm, rate, applied)
@@ -112,11 +115,11 @@ class Trainer:
     def tensors(self) -> dict[str, Tensor]:
         """Optimiser state and carried hidden state by name; the weights are the network's."""
         named: dict[str, Tensor] = {}
-        parameters = dict(self.network.named_parameters())
-        for name, parameter in parameters.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                if isinstance(value, Tensor):
-                    named[f"optimizer.{name}.{key}"] = value
+        for name, parameter in self.network.named_parameters():
+            for optimizer in self.optimizers:
+                for key, value in optimizer.state.get(parameter, {}).items():
+                    if isinstance(value, Tensor):
+                        named[f"optimizer.{name}.{key}"] = value
         for index, part in enumerate(self.state or ()):
             named[f"state.{index}"] = part
         return named
@@ -129,33 +132,43 @@ class Trainer:
         self.step_count, self.rate_scale = step, rate_scale
         parts = sorted(name for name in tensors if name.startswith("state."))
         self.state = tuple(tensors[name].to(self.device) for name in parts) or None
-        self.optimizer.state.clear()
-        for name, parameter in self.network.named_parameters():
-            prefix = f"optimizer.{name}."
-            kept = {
-                key.removeprefix(prefix): value.to(self.device, copy=True)
-                for key, value in tensors.items()
-                if key.startswith(prefix)
-            }
-            if kept:
-                self.optimizer.state[parameter] = kept
+        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        for optimizer in self.optimizers:
+            optimizer.state.clear()
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    prefix = f"optimizer.{names[parameter]}."
+                    kept = {
+                        key.removeprefix(prefix): value.to(self.device, copy=True)
+                        for key, value in tensors.items()
+                        if key.startswith(prefix)
+                    }
+                    if kept:
+                        optimizer.state[parameter] = kept
 
 
-def _optimizer(config: TrainingConfig, network: nn.Module) -> torch.optim.Optimizer:
-    """SGD, Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019); the last decays weight
-    matrices only, not biases."""
+def _optimizers(
+    config: TrainingConfig, plan: Plan, network: CharRNN
+) -> list[torch.optim.Optimizer]:
+    """SGD, Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019), or Muon for the matrices of
+    recurrent layers and AdamW for the rest. AdamW decays weight matrices only, not biases."""
     rate = config.learning_rate
     if config.optimizer == "sgd":
-        return torch.optim.SGD(network.parameters(), lr=rate)
+        return [torch.optim.SGD(network.parameters(), lr=rate)]
     if config.optimizer == "adam":
-        return torch.optim.Adam(network.parameters(), lr=rate, fused=True)
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    biases = [p for p in network.parameters() if p.ndim <= 1]
+        return [torch.optim.Adam(network.parameters(), lr=rate, fused=True)]
+    inner = network.recurrent_matrices() if config.optimizer == "muon" else []
+    taken = {weight for weight, _ in inner}
+    rest = [parameter for parameter in network.parameters() if parameter not in taken]
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": biases, "weight_decay": 0.0},
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=rate, fused=True)
+    found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, fused=True)]
+    if inner:
+        precision = torch.bfloat16 if plan.precision == "bf16" else torch.float32
+        found.append(Muon(inner, rate, weight_decay=config.weight_decay, precision=precision))
+    return found
 
 
 def _seed_of_step(seed: int, step: int) -> int:
