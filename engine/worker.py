@@ -1,4 +1,4 @@
-"""The engine's one thread: trains in small pieces and writes texts between them.
+"""The engine's worker thread: trains in small pieces and writes texts between them.
 
 Everything that touches torch happens here. Jobs come in through a queue and run between two
 pieces of training; nothing here ever waits for whoever listens.
