@@ -39,6 +39,7 @@ from engine.events import (
 
 if TYPE_CHECKING:
     from engine.corpus.corpus import Corpus
+    from engine.corpus.decoding import Candidate
     from engine.corpus.interruption import Stopped
     from engine.corpus.summary import CorpusSummary
     from engine.worker import Job, Worker
@@ -224,6 +225,19 @@ class Engine:
             from engine.corpus.summary import survey  # imports numpy: not before there is work
 
             return survey(text, settings, stopped)
+
+        return await self._look_into(look)
+
+    async def encodings(self, corpus: str | Path) -> tuple[Candidate, ...]:
+        """The encodings that a text may be read in instead of the one that was recognised, the
+        likeliest first, each with the first lines in it. Supersedes a survey; raises as one."""
+        text = str(corpus)
+
+        def look(_: Stopped) -> tuple[Candidate, ...]:
+            from engine.corpus import library
+            from engine.corpus.corpus import encodings
+
+            return encodings(library.resolve(text))
 
         return await self._look_into(look)
 

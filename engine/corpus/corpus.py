@@ -341,6 +341,14 @@ def _read(file: formats.File, builder: _Builder, encoding: str | None, stopped: 
     return Source(file.path, known.name, known.confidence, opened.sha256, opened.bytes)
 
 
+def encodings(path: str | os.PathLike[str]) -> tuple[decoding.Candidate, ...]:
+    """What a person may choose from as `CorpusConfig.encoding`, shown by the first file of a path.
+    Raises CorpusError."""
+    file = formats.found(path)[0]
+    with errors_as_sentences(file.path), file.open() as opened:
+        return decoding.choices(opened, shown(file.path))
+
+
 class _Builder:
     """Puts passages together to one clean text and finds its songs. Text that comes in pieces is
     cleaned in whole lines, and cut into blocks where a blank line ends a song."""

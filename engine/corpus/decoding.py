@@ -4,13 +4,14 @@ sentence."""
 from __future__ import annotations
 
 import codecs
+import contextlib
 import enum
 import io
 import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -195,17 +196,13 @@ def recognise(file: BinaryIO, name: str, declared: str | None = None) -> Encodin
     if scan.end is _End.NO_CHARACTER and scan.characters >= _PLENTY:
         file.seek(scan.position)
         raise _no_character(scan.position, _read(file, 1)[0], "utf-8", name)
-    file.seek(scan.first if scan.first > SAMPLE // 2 else 0)
-    found = candidates(_read(file, SAMPLE))
+    found = candidates(_sample(file, scan))
     if scan.end is _End.NUL:
         found = tuple(each for each in found if each.encoding.startswith("utf-16"))
         if not found or found[0].confidence < SURE:
             raise _nul(scan.position, name)
     if not found:
-        raise CorpusError(
-            f"{name} looks binary (no usual encoding makes text of it): name a text file instead, "
-            "or its encoding with --encoding."
-        )
+        raise _binary(name)
     if found[0].confidence < SURE:
         raise EncodingError(name, found)
     return Encoding(found[0].encoding, found[0].confidence)
@@ -216,9 +213,7 @@ def candidates(sample: bytes) -> tuple[Candidate, ...]:
 
     Each is weighed by how little its text surprises; one more weight says that none is right.
     """
-    texts = {each: text for each in _GUESSED if (text := _text(sample, each)) is not None}
-    if "windows-1252" in texts:
-        texts.pop("latin-1", None)
+    texts = _texts(sample, _GUESSED)
     surprises = {
         each: nats
         for each, text in texts.items()
@@ -234,6 +229,28 @@ def candidates(sample: bytes) -> tuple[Candidate, ...]:
     del weights["none"]
     found = [
         Candidate(each, weight / total, _preview(texts[each])) for each, weight in weights.items()
+    ]
+    return tuple(sorted(found, key=lambda each: each.confidence, reverse=True))
+
+
+def choices(file: BinaryIO, name: str) -> tuple[Candidate, ...]:
+    """The encodings that a whole seekable file may be read in by a person who knows better than
+    `recognise`, the likeliest first: all usual ones that its beginning is text in. Raises
+    CorpusError where there are none."""
+    known = None
+    with contextlib.suppress(CorpusError):  # what is wrong with it in one may be right in another
+        known = recognise(file, name)
+    sample = _sample(file, _scan(file))
+    texts = _texts(sample, USUAL if known is None else (known.name, *USUAL))
+    if not texts:
+        raise _binary(name)
+    if known is not None and known.confidence == 1.0:
+        shares = {known.name: 1.0}
+    else:
+        shares = {each.encoding: each.confidence for each in candidates(sample)}
+    found = [
+        Candidate(each, shares.get(each, 0.0), _preview(without_mark(text)))
+        for each, text in texts.items()
     ]
     return tuple(sorted(found, key=lambda each: each.confidence, reverse=True))
 
@@ -339,6 +356,13 @@ def _scan(file: BinaryIO) -> _Scan:
     return _Scan(_End.CUT if held else _End.FILE, read - held, first or 0, characters)
 
 
+def _sample(file: BinaryIO, scan: _Scan) -> bytes:
+    """The bytes by which encodings are told apart: the first, or those from where it is not plain
+    ASCII if that is far behind."""
+    file.seek(scan.first if scan.first > SAMPLE // 2 else 0)
+    return _read(file, SAMPLE)
+
+
 def _pieces(file: BinaryIO) -> Iterator[bytes]:
     file.seek(0)
     while piece := file.read(PIECE):
@@ -388,6 +412,14 @@ def _codec(encoding: str, name: str) -> codecs.CodecInfo:
             f"such as {', '.join(USUAL)}."
         )
     return codec
+
+
+def _texts(sample: bytes, encodings: Sequence[str]) -> dict[str, str]:
+    """The sample in each of the encodings that make text of it."""
+    texts = {each: text for each in encodings if (text := _text(sample, each)) is not None}
+    if "windows-1252" in texts:
+        texts.pop("latin-1", None)  # the same, but for control characters
+    return texts
 
 
 def _text(sample: bytes, encoding: str) -> str | None:
@@ -468,6 +500,13 @@ def _preview(text: str) -> str:
     """The first lines that are not blank."""
     lines = (line.strip() for line in text[:4000].splitlines())
     return "\n".join([line for line in lines if line][:4])[:200]
+
+
+def _binary(name: str) -> CorpusError:
+    return CorpusError(
+        f"{name} looks binary (no usual encoding makes text of it): name a text file instead, or "
+        "its encoding with --encoding."
+    )
 
 
 def _nul(position: int, name: str) -> CorpusError:

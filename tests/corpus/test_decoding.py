@@ -18,6 +18,7 @@ from engine.corpus.decoding import (
     USUAL,
     EncodingError,
     candidates,
+    choices,
     chunks,
     decode,
     recognise,
@@ -275,6 +276,49 @@ def _encodes(character: str, encoding: str) -> bool:
         return character.encode(encoding).decode(encoding) == character
     except UnicodeError:
         return False
+
+
+def chosen_from(data: bytes) -> dict[str, tuple[float, str]]:
+    """What a person is given to choose from, in its order: how sure each is, and its preview."""
+    found = choices(io.BytesIO(data), "a.txt")
+    return {each.encoding: (each.confidence, each.preview) for each in found}
+
+
+def test_a_person_may_choose_from_every_usual_encoding_that_makes_text() -> None:
+    found = chosen_from("la dépêche\n".encode())
+    assert list(found) == [name for name in USUAL if name != "latin-1"]
+    assert [sure for sure, _ in found.values()] == [1.0] + [0.0] * 6
+    assert found["utf-8"][1] == "la dépêche"
+    assert found["gb18030"][1] == "la d茅p锚che"
+    assert found["windows-1252"][1] == "la dÃ©pÃªche"
+
+
+@pytest.mark.parametrize(
+    ("data", "first"),
+    [
+        (SIMPLIFIED.encode("gb18030"), "gb18030"),
+        ("\ufeffla\n".encode("utf-32-be"), "utf-32-be"),
+        ("\ufeff春\n".encode("utf-16-le"), "utf-16-le"),
+        (b"la\n" * SAMPLE + SIMPLIFIED.encode("gb18030"), "gb18030"),
+    ],
+)
+def test_the_encoding_that_is_recognised_is_the_first_choice(data: bytes, first: str) -> None:
+    found = chosen_from(data)
+    assert next(iter(found)) == first
+    assert found[first][0] == recognise(io.BytesIO(data), "a.txt").confidence
+    assert not found[first][1].startswith("\ufeff")
+
+
+def test_a_file_that_is_refused_may_be_read_in_an_encoding_that_is_chosen() -> None:
+    data = "éééééééé\n".encode() + b"caf\xe9\n"
+    assert "is not UTF-8" in refused(data)
+    assert chosen_from(data)["windows-1252"][1].endswith("\ncafé")
+    assert "utf-8" not in chosen_from(data)
+
+
+def test_there_is_nothing_to_choose_for_what_is_no_text() -> None:
+    with pytest.raises(CorpusError, match=r"a\.txt looks binary"):
+        chosen_from(b"\0\1\2" * 99)
 
 
 @given(st.binary(), st.sampled_from([None, *CODECS]) | st.text())

@@ -17,11 +17,13 @@ from textual.widgets import OptionList, Static
 
 from engine.config import CorpusConfig
 from engine.corpus import catalogue, library, summary
+from engine.corpus.decoding import SAMPLE
 from engine.errors import Interrupted, LyricError
 from engine.session import Engine
 from tui.screens.library import Chosen, Library, dropped
 
 PATIENCE = 60.0  # seconds for what must happen
+PLAIN = CorpusConfig()
 SONGS = "作词：某人\n春江花月夜 \n春江潮水\n\n\n\n海上明月\n\n海上明月\n"
 
 
@@ -48,6 +50,13 @@ class Reader:
     def report(self) -> str:
         return str(self.screen.query_one("#report", Static).content)
 
+    async def take_encoding(self, name: str) -> None:
+        """Goes to an encoding of the list and takes it."""
+        await self.until(lambda: self.encodings.display)
+        named = [str(option.prompt).split()[0] for option in self.encodings.options]
+        self.encodings.highlighted = named.index(name)
+        await self.pilot.press("enter")
+
     @property
     def encodings(self) -> OptionList:
         return self.screen.query_one("#encodings", OptionList)
@@ -60,12 +69,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @asynccontextmanager
-async def opened(asked: str = "", size: tuple[int, int] = (120, 40)) -> AsyncIterator[Reader]:
+async def opened(
+    asked: str = "", size: tuple[int, int] = (120, 40), config: CorpusConfig = PLAIN
+) -> AsyncIterator[Reader]:
     chosen: list[Chosen | None] = []
     async with Engine() as engine:
         app: App[None] = App()
         async with app.run_test(size=size) as pilot:
-            screen = Library(engine, CorpusConfig(), asked)
+            screen = Library(engine, config, asked)
             app.push_screen(screen, chosen.append)
             await pilot.pause()
             yield Reader(pilot, screen, chosen)
@@ -129,6 +140,96 @@ async def test_a_doubtful_encoding_is_chosen_by_its_preview(home: Path) -> None:
     assert reader.chosen == [Chosen(str(path), CorpusConfig(encoding="gb18030"))]
 
 
+async def test_another_encoding_is_taken_than_the_one_that_was_recognised(home: Path) -> None:
+    path = home / "songs.txt"
+    path.write_text("dépêche\nla la\n", encoding="utf-8")
+    async with opened(str(path)) as reader:
+        await reader.until(lambda: "encoding    utf-8" in reader.report)
+        await reader.pilot.press("f3")
+        preview = reader.screen.query_one("#preview", Static)
+        await reader.until(lambda: "dépêche" in str(preview.content))
+        assert str(reader.encodings.options[0].prompt) == "utf-8  100%"
+        await reader.pilot.press("down")
+        await reader.until(lambda: "dépêche" not in str(preview.content))
+        await reader.take_encoding("gb18030")
+        await reader.until(lambda: "encoding    gb18030" in reader.report)
+        await reader.pilot.press("f3")
+        await reader.take_encoding("windows-1252")
+        await reader.until(lambda: "encoding    windows-1252" in reader.report)
+        await reader.pilot.press("enter")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [Chosen(str(path), CorpusConfig(encoding="windows-1252"))]
+
+
+async def test_a_choice_of_encoding_can_be_left(home: Path) -> None:
+    path = home / "songs.txt"
+    path.write_text(SONGS, encoding="utf-8")
+    async with opened(str(path)) as reader:
+        await reader.until(lambda: "encoding    utf-8" in reader.report)
+        known = reader.report
+        await reader.pilot.press("f3")
+        await reader.until(lambda: reader.encodings.display)
+        await reader.pilot.press("escape")
+        await reader.until(lambda: reader.report == known)
+        assert not reader.encodings.display
+        await reader.pilot.press("f3")
+        await reader.until(lambda: reader.encodings.display)
+        await reader.pilot.press("f2")
+        await reader.until(lambda: "at their end: cleaned" in reader.report)
+        assert reader.screen.focused is reader.screen.query_one("#path")
+        await reader.pilot.press("enter")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [Chosen(str(path), CorpusConfig().cleaned())]
+
+
+async def test_a_choice_that_does_not_decode_is_told_and_loses_nothing(home: Path) -> None:
+    path = home / "songs.txt"
+    # Its beginning is text in windows-1252 too, the Ё far behind it is not.
+    path.write_text("é la la\n" * SAMPLE + "Ё\n", encoding="utf-8")
+    async with opened(str(path)) as reader:
+        await reader.until(lambda: "encoding    utf-8" in reader.report)
+        known = reader.report
+        await reader.pilot.press("f3")
+        await reader.take_encoding("windows-1252")
+        await reader.until(lambda: "is not WINDOWS-1252: byte" in reader.report)
+        assert reader.screen.query_one("#report").has_class("bad")
+        assert reader.encodings.display  # to choose again
+        await reader.pilot.press("escape")
+        await reader.until(lambda: reader.report == known)
+        await reader.pilot.press("enter")
+        await reader.until(lambda: reader.chosen)
+    assert reader.chosen == [Chosen(str(path), CorpusConfig())]
+
+
+async def test_a_doubtful_file_is_asked_about_again_where_a_choice_does_not_decode(
+    home: Path,
+) -> None:
+    path = home / "short.txt"
+    path.write_bytes("春夜\n".encode("gb18030") + b"la\n" * SAMPLE + b"\xb4\xba\n\x80\n")
+    async with opened(str(path)) as reader:
+        await reader.take_encoding("gb18030")
+        await reader.until(lambda: "is not GB18030: byte" in reader.report)
+        await reader.take_encoding("windows-1252")
+        await reader.until(lambda: "encoding    windows-1252" in reader.report)
+
+
+async def test_a_file_that_is_not_what_it_seemed_can_be_read_otherwise(home: Path) -> None:
+    path = home / "songs.txt"
+    path.write_bytes("éééééééé la\n".encode() + b"caf\xe9\n")
+    async with opened(str(path)) as reader:
+        await reader.until(lambda: "is not UTF-8" in reader.report)
+        await reader.pilot.press("f3")
+        await reader.take_encoding("windows-1252")
+        await reader.until(lambda: "encoding    windows-1252" in reader.report)
+
+
+async def test_an_encoding_is_of_the_text_that_it_was_chosen_for(home: Path) -> None:
+    path = home / "songs.txt"
+    path.write_text(SONGS, encoding="gb18030")
+    async with opened(str(path), config=CorpusConfig(encoding="big5")) as reader:
+        await reader.until(lambda: "encoding    gb18030" in reader.report)
+
+
 async def test_what_cannot_be_read_is_told_and_nothing_is_chosen(home: Path) -> None:
     (home / "x\x1b[2J.txt").write_bytes(b"\0\1\2" * 99)
     async with opened(size=(40, 12)) as reader:
@@ -137,14 +238,19 @@ async def test_what_cannot_be_read_is_told_and_nothing_is_chosen(home: Path) -> 
             await reader.pilot.press("enter")
             await reader.until(lambda: reader.screen.query_one("#report").has_class("bad"))
             assert reader.report.endswith(".")
+            await reader.pilot.press("f3")
+            await reader.screen.workers.wait_for_complete()
+            assert reader.report.endswith(".")
+            assert not reader.encodings.display
             assert "\x1b" not in reader.report
         await reader.pilot.press("escape")
         await reader.until(lambda: reader.chosen)
     assert reader.chosen == [None]
 
 
-async def test_a_survey_ends_with_the_screen_that_asked_for_it(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("key", ["escape", "end"])  # the last of the books is one to fetch
+async def test_a_survey_ends_where_its_text_is_left(
+    home: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     began, ended = threading.Event(), threading.Event()
 
@@ -158,9 +264,8 @@ async def test_a_survey_ends_with_the_screen_that_asked_for_it(
     monkeypatch.setattr(summary, "survey", survey)
     async with opened() as reader:
         await reader.until(began.is_set)
-        await reader.pilot.press("escape")
+        await reader.pilot.press(key)
         await reader.until(ended.is_set)
-    assert reader.chosen == [None]
 
 
 async def test_a_set_is_fetched_and_then_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -37,7 +38,7 @@ PAUSE = 0.2  # seconds without another key before a text is looked into
 MOST_COMMON = 12
 _SIDE_BY_SIDE = 72  # columns from which list and report stand side by side
 
-_KEYS = "enter learns from it · F2 cleans · tab moves · escape goes back"
+_KEYS = "enter learns from it · F2 cleans · F3 encoding · tab moves · escape goes back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +81,29 @@ def books() -> list[Book]:
 
 class Library(ModalScreen[Chosen | None]):
     """Returns the chosen text, or None. Whatever has the cursor, or is typed, is looked into
-    beside the list; where the encoding of a file is not sure, the candidates are to choose from
-    there, each with what the text would be."""
+    beside the list; where the encoding of a file is not sure, or on F3, the candidates are to
+    choose from there, each with what the text would be."""
 
     CSS_PATH = "../styles/library.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Back", show=False),
         Binding("f2", "clean", "Clean", show=False),
+        Binding("f3", "encoding", "Encoding", show=False),
     ]
 
     def __init__(self, engine: Engine, config: CorpusConfig, asked: str = "") -> None:
         super().__init__()
         self._engine, self._asked = engine, asked
-        self._config = config.changed(encoding=None) if config.encoding else config
+        self._config = config.model_copy(update={"encoding": None})  # that of another text
         self._books: list[Book] = []
         self._wanted = ""  # the path that is looked into
-        self._known: tuple[str, CorpusConfig] | None = None  # what the report on the right is of
-        self._candidates: tuple[Candidate, ...] = ()
-        self._encodings: dict[str, str] = {}  # that a person chose for a path
+        self._known: tuple[str, CorpusConfig] | None = None  # what the newest report is of
+        self._report = ""
+        self._candidates: tuple[Candidate, ...] = ()  # for the path that is looked into
+        self._encodings: dict[str, str | None] = {}  # that a person chose for a path
+        self._earlier: dict[str, str | None] = {}  # those before a choice that is not tried yet
+        self._by_key = False  # the encodings are shown because a person asked for them
+        self._before: Widget | None = None  # what had the focus before them
         self._choosing = False  # what was entered is used once it is known to be readable
         self._fetching = ""
 
@@ -148,12 +154,13 @@ class Library(ModalScreen[Chosen | None]):
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
         if event.option_list.id == "encodings":
-            if event.option_index < len(self._candidates):
+            if event.option_list.display and event.option_index < len(self._candidates):
                 self._preview(self._candidates[event.option_index].preview)
             return
         book = self._books[event.option_index]
         if book.kind == "to fetch":
             self._wanted = ""
+            self.workers.cancel_group(self, "survey")  # or its report would take this one's place
             self._say(f"{book.title}\n\n{book.note}\n\nenter downloads it")
         else:
             self._look_into(book.value)
@@ -161,8 +168,8 @@ class Library(ModalScreen[Chosen | None]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if event.option_list.id == "encodings":
+            self._earlier.setdefault(self._wanted, self._encodings.get(self._wanted))
             self._encodings[self._wanted] = self._candidates[event.option_index].encoding
-            self.query_one("#path" if self.query_one("#path", Input).value else "#books").focus()
             self._look_into(self._wanted, at_once=True)
             return
         book = self._books[event.option_index]
@@ -203,13 +210,21 @@ class Library(ModalScreen[Chosen | None]):
         if self._wanted:
             self._look_into(self._wanted, at_once=True)
 
+    def action_encoding(self) -> None:
+        if self._wanted and not self.query_one("#encodings").display:
+            self.run_worker(self._show_encodings(self._wanted), group="survey", exclusive=True)
+
     def action_cancel(self) -> None:
-        self.dismiss(None)
+        if self._by_key and self.query_one("#encodings").display:
+            self._look_into(self._wanted, at_once=True)
+        else:
+            self.dismiss(None)
 
     # -- looking into a text ----------------------------------------------------------------
 
     def _look_into(self, path: str, *, at_once: bool = False) -> None:
-        self._wanted = path
+        if path != self._wanted:
+            self._wanted, self._candidates = path, ()
         self.run_worker(
             self._survey(path, 0.0 if at_once else PAUSE), group="survey", exclusive=True
         )
@@ -218,38 +233,66 @@ class Library(ModalScreen[Chosen | None]):
         await asyncio.sleep(pause)
         config = self._config_of(path)
         if self._known == (path, config):
+            self._say(self._report)
             return
         choosing, self._choosing = self._choosing, False
-        self._known = None
         self._say("…")
         try:
             found = await self._engine.survey(path, config)
         except EncodingError as error:
-            self._ask_for_encoding(error)
+            self._candidates, self._by_key = error.candidates, False
+            self._offer_encodings(
+                "It is not sure which encoding this file is in. Choose the one that reads well:"
+            )
             return
         except LyricError as error:
-            self._say(str(error), bad=choosing or os.path.lexists(os.path.expanduser(path)))
+            tried = path in self._earlier
+            if tried:
+                self._encodings[path] = self._earlier.pop(path)
+            if tried and self._candidates:
+                self._offer_encodings(str(error), bad=True)
+            else:
+                self._say(str(error), bad=choosing or os.path.lexists(os.path.expanduser(path)))
             return
+        self._earlier.pop(path, None)
         self._known = (path, config)
         if choosing:
             self.dismiss(Chosen(path, config))
             return
         width = self.query_one("#about").size.width - 4
-        self._say(report(found, width, cleaned=config == config.cleaned()))
+        self._report = report(found, width, cleaned=config == config.cleaned())
+        self._say(self._report)
 
-    def _ask_for_encoding(self, error: EncodingError) -> None:
-        self._candidates = error.candidates
-        self._say("It is not sure which encoding this file is in. Choose the one that reads well:")
+    async def _show_encodings(self, path: str) -> None:
+        try:
+            self._candidates = await self._engine.encodings(path)
+        except LyricError as error:
+            self._say(str(error), bad=True)
+            return
+        self._by_key = True
+        self._offer_encodings("Choose the encoding that reads well; escape leaves it as it was:")
+
+    def _offer_encodings(self, text: str, *, bad: bool = False) -> None:
+        self._say(text, bad=bad)
         encodings = self.query_one("#encodings", OptionList)
         encodings.clear_options()
-        for candidate in error.candidates:
+        for candidate in self._candidates:
             encodings.add_option(Option(f"{candidate.encoding}  {candidate.confidence:.0%}"))
+        names = [candidate.encoding for candidate in self._candidates]
+        chosen = self._encodings.get(self._wanted)
         encodings.display = True
-        encodings.highlighted = 0
-        encodings.focus()
+        encodings.highlighted = names.index(chosen) if chosen in names else 0
+        self._before = self.focused
+        self.set_focus(encodings)
+        if not bad:  # a small screen has room for the list and its preview, or for the sentence
+            self.call_after_refresh(encodings.scroll_visible, animate=False, top=True)
 
     def _say(self, text: str, *, bad: bool = False) -> None:
-        self.query_one("#encodings").display = False
+        encodings = self.query_one("#encodings")
+        if encodings.has_focus:
+            self.set_focus(self._before)
+        encodings.display = False
+        self.query_one("#about").scroll_home(animate=False)
         self._preview("")
         report = self.query_one("#report", Static)
         report.set_class(bad, "bad")
