@@ -2,17 +2,29 @@
 
 The input product is precomputed: for every character v, its gate inputs W_ih·e_v + b_ih are one
 row of a table (V, G·H), so that a step reads one row, the recurrent weights and the output layer.
+
+A `Stepper` advances N texts together as one batch, in torch. A `Stream` advances one text, in
+NumPy: a step is a few products of a vector and a matrix, so short that what torch does around each
+call would cost as much as the products themselves.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Self
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.config import Cell
 from engine.errors import PromptError
 from engine.model.cells import STEPS
 from engine.model.network import CharRNN, OneHotLayer, State
+
+Vector = NDArray[np.float32]
 
 
 class Stepper:
@@ -30,13 +42,29 @@ class Stepper:
             )
         self.vocabulary_size = network.vocabulary_size
         self.hidden = network.config.hidden
-        self._step = STEPS[network.config.cell]
+        self.cell: Cell = network.config.cell
+        self._step = STEPS[self.cell]
         self._parts = 2 if network.config.cell == "lstm" else 1
         with torch.inference_mode():
             self._input_table = self._table(network)
             self._layers = [self._weights(layer) for layer in network.layers]
             self._output_weight = _copy(network.output.weight)
             self._output_bias = _copy(network.output.bias)
+
+    def stream(self) -> Stream:
+        """One text, from a state of zeros."""
+        return Stream(self)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The weights as a `Stream` reads them."""
+        return Columns(self.cell, self._input_table, self._layers, self._output_weight)
+
+    @property
+    def output_bias(self) -> Vector:
+        """(V,)."""
+        bias: Vector = self._output_bias.numpy()
+        return bias
 
     @staticmethod
     def _table(network: CharRNN) -> Tensor:
@@ -73,6 +101,117 @@ class Stepper:
             afters.append(self._step(gates_x, tuple(part[index] for part in state), w_hh, b_hh))
         logits = F.linear(afters[-1][0], self._output_weight, self._output_bias)
         return logits, tuple(torch.stack(parts) for parts in zip(*afters, strict=True))
+
+
+class Columns:
+    """A network's weights as one vector after the other reads them: transposed, h W, so that a
+    product runs through memory in order.
+
+    Of gates under a σ everything is halved, since σ(x) = ½ + ½ tanh(x / 2): one tanh then serves
+    all gates. The LSTM's gates stand in the order i, f, o, g, those under a σ together.
+    """
+
+    def __init__(
+        self, cell: Cell, table: Tensor, layers: list[tuple[Tensor, ...]], output: Tensor
+    ) -> None:
+        hidden = output.shape[1]
+        squashed = {"rnn": 0, "gru": 2, "lstm": 3}[cell] * hidden  # gates under a σ
+        gates = layers[0][0].shape[0]
+        order = np.arange(gates)
+        if cell == "lstm":
+            i_f, g, o = np.split(order, [2 * hidden, 3 * hidden])
+            order = np.concatenate([i_f, o, g])
+        scale = np.where(np.arange(gates) < squashed, 0.5, 1.0).astype(np.float32)
+
+        def columns(weight: Tensor) -> Vector:
+            return np.ascontiguousarray((weight.numpy()[order] * scale[:, None]).T)
+
+        def vector(bias: Tensor) -> Vector:
+            scaled: Vector = bias.numpy()[order] * scale
+            return scaled
+
+        self.squashed = squashed
+        self.table: Vector = table.numpy()[:, order] * scale
+        self.recurrent = [(columns(w_hh), vector(b_hh)) for w_hh, b_hh, *_ in layers]
+        self.inputs = [(columns(rest[0]), vector(rest[1])) for _, _, *rest in layers[1:]]
+        self.output: Vector = np.ascontiguousarray(output.numpy().T)
+
+
+class Stream:
+    """One text that is being read or written: `read(id)` and then `logits` (V,), which the next
+    `read` overwrites. A step makes no new arrays."""
+
+    def __init__(self, stepper: Stepper) -> None:
+        weights = stepper.columns
+        layers, gates, hidden = len(weights.recurrent), weights.table.shape[1], stepper.hidden
+        self.logits: Vector = np.zeros(stepper.vocabulary_size, np.float32)
+        self._weights, self._bias = weights, stepper.output_bias
+        self._h = np.zeros((layers, hidden), np.float32)
+        self._c = np.zeros((layers, hidden), np.float32)
+        self._gates_x, self._gates_h = np.empty((2, gates), np.float32)
+        self._spare = np.empty(hidden, np.float32)
+        self._advance = {"rnn": self._rnn, "gru": self._gru, "lstm": self._lstm}[stepper.cell]
+
+    def copy(self) -> Self:
+        """Another text that goes on from here."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = {
+            name: value.copy() if isinstance(value, np.ndarray) else value
+            for name, value in self.__dict__.items()
+        }
+        twin._advance = getattr(twin, self._advance.__name__)
+        return twin
+
+    def read(self, character: int) -> None:
+        """Takes one id in: the state moves on, and `logits` are those of the character after it."""
+        weights, h = self._weights, self._h
+        gates_x = weights.table[character]
+        for layer, (w_hh, b_hh) in enumerate(weights.recurrent):
+            if layer > 0:
+                w_ih, b_ih = weights.inputs[layer - 1]
+                np.dot(h[layer - 1], w_ih, out=self._gates_x)
+                self._gates_x += b_ih
+                gates_x = self._gates_x
+            np.dot(h[layer], w_hh, out=self._gates_h)
+            self._gates_h += b_hh
+            self._advance(gates_x, self._gates_h, h[layer], self._c[layer])
+        np.dot(h[-1], weights.output, out=self.logits)
+        self.logits += self._bias
+
+    def _rnn(self, gates_x: Vector, gates_h: Vector, h: Vector, c: Vector) -> None:
+        np.add(gates_x, gates_h, out=h)
+        np.tanh(h, out=h)
+
+    def _gru(self, gates_x: Vector, gates_h: Vector, h: Vector, c: Vector) -> None:
+        squashed, hidden, n = self._weights.squashed, len(h), self._spare
+        r_z = gates_h[:squashed]
+        r_z += gates_x[:squashed]
+        _sigmoid_of_double(r_z)
+        np.multiply(r_z[:hidden], gates_h[squashed:], out=n)
+        n += gates_x[squashed:]
+        np.tanh(n, out=n)
+        h -= n
+        h *= r_z[hidden:]
+        h += n  # n + z ⊙ (h - n)
+
+    def _lstm(self, gates_x: Vector, gates_h: Vector, h: Vector, c: Vector) -> None:
+        squashed, hidden = self._weights.squashed, len(h)
+        gates_h += gates_x
+        _sigmoid_of_double(gates_h[:squashed])
+        g = gates_h[squashed:]
+        np.tanh(g, out=g)
+        g *= gates_h[:hidden]
+        c *= gates_h[hidden : 2 * hidden]
+        c += g
+        np.tanh(c, out=h)
+        h *= gates_h[2 * hidden : squashed]
+
+
+def _sigmoid_of_double(halved: Vector) -> None:
+    """σ(2x) in place."""
+    np.tanh(halved, out=halved)
+    halved *= 0.5
+    halved += 0.5
 
 
 def _copy(weight: Tensor) -> Tensor:

@@ -34,10 +34,9 @@ class Writing:
         self.seed = secrets.randbelow(2**31) if config.seed is None else config.seed
         self.skipped = vocabulary.unknown(prompt)
         self.text = ""
-        self._stepper, self._vocabulary = stepper, vocabulary
+        self._vocabulary = vocabulary
         self._random = np.random.default_rng(self.seed)
-        self._state = stepper.initial_state()
-        self._logits = np.empty(0, np.float32)
+        self._stream = stepper.stream()
         self._unread = deque(prompt_ids(vocabulary, prompt))
         self._lines = _Lines(config.lines, prompt)
 
@@ -50,20 +49,16 @@ class Writing:
         if self.done:
             return None
         if self._unread:
-            self._read(self._unread.popleft())
+            self._stream.read(self._unread.popleft())
             return None
-        chosen, probability = draw(self._logits, self.config, self._random.random())
+        chosen, probability = draw(self._stream.logits, self.config, self._random.random())
         character = self._vocabulary.characters[chosen]
         if self._lines.ends(character):
             return None
         self.text += character
         if not self.done:
-            self._read(chosen)
+            self._stream.read(chosen)
         return Character(character, probability)
-
-    def _read(self, character_id: int) -> None:
-        logits, self._state = self._stepper.step(torch.tensor([character_id]), self._state)
-        self._logits = logits[0].numpy()
 
 
 def write(

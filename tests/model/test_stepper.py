@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -58,6 +59,33 @@ def test_every_step_gives_the_networks_logits_and_state(
             expected, after = made(ids[:, : position + 1])
             torch.testing.assert_close(logits, expected[:, -1], **CLOSE)
             torch.testing.assert_close(state, after, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "layers"), list(product(CELLS, get_args(InputKind), [1, 2, 3]))
+)
+def test_a_stream_is_a_stepper_of_one_text(cell: Cell, kind: InputKind, layers: int) -> None:
+    stepper, ids = Stepper(network(cell=cell, input=kind, layers=layers)), text()
+    stream = stepper.stream()
+    expected = stepped(stepper, ids)[0]
+    for position, character in enumerate(ids[0].tolist()):
+        stream.read(character)
+        torch.testing.assert_close(torch.from_numpy(stream.logits), expected[position], **CLOSE)
+
+
+@each_cell
+def test_copies_of_a_stream_go_their_own_ways(cell: Cell) -> None:
+    stepper = Stepper(network(cell=cell, layers=2))
+    stream = stepper.stream()
+    stream.read(3)
+    twin, other = stream.copy(), stream.copy()
+    twin.read(4)
+    first = twin.logits.copy()
+    stream.read(5)
+    assert not np.allclose(stream.logits, first)
+    assert np.array_equal(twin.logits, first)
+    other.read(4)
+    assert np.array_equal(other.logits, first)
 
 
 @each_cell
