@@ -228,3 +228,32 @@ def test_broken_logits_never_give_unknown(bad: float, temperature: float) -> Non
         for z in (np.full(5, bad), np.array([0.0, 1.0, bad, 2.0, bad])):
             chosen, _ = draw(z, config(temperature=temperature), 0.7)
             assert 0 < chosen < 5
+
+
+@pytest.mark.parametrize("size", [5, 64, 65, 66, 1000, 6090])
+def test_a_draw_inverts_the_cumulative_distribution(size: int) -> None:
+    """At any vocabulary: the character is the one on whose interval the number falls."""
+    rng = np.random.default_rng(size)
+    z = rng.normal(0, 3, size).astype(np.float32)
+    _, probabilities = distribution(z, config(temperature=0.8))
+    ends = np.cumsum(probabilities)
+    for uniform in rng.random(300):
+        found, probability = draw(z, config(temperature=0.8), uniform)
+        place = found - 1
+        assert ends[place] - probabilities[place] - 1e-6 <= uniform <= ends[place] + 1e-6
+        assert probability == pytest.approx(probabilities[place], rel=1e-5)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 40, 10**6])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+def test_a_nucleus_is_that_of_the_whole_vocabulary_sorted(levels: int, share: float) -> None:
+    """Also where many characters are equally likely."""
+    rng = np.random.default_rng(levels)
+    z = (rng.integers(levels, size=3000) / levels * 8).astype(np.float32)
+    ids, probabilities = distribution(z, config(temperature=1.0, top_p=share))
+    every, shares = distribution(z, config(temperature=1.0))
+    order = np.argsort(-shares, kind="stable")
+    before = np.cumsum(shares[order]) - shares[order]
+    kept = order[before < share]
+    assert ids.tolist() == every[kept].tolist()
+    assert probabilities == pytest.approx(shares[kept] / shares[kept].sum())
