@@ -11,6 +11,7 @@ from engine.errors import ConfigError
 Cell = Literal["rnn", "gru", "lstm"]
 Implementation = Literal["fused", "scratch"]
 InputKind = Literal["embedding", "one-hot"]
+OutputKind = Literal["full", "tied"]
 Sampling = Literal["adjacent", "random"]
 SplitBy = Literal["song", "tail"]
 Newline = Literal["keep", "space"]
@@ -59,17 +60,29 @@ class ModelConfig(Settings):
     """The network's shape.
 
     `embedding` is the width of a character's vector (unused with one-hot input); dropout is the
-    probability that a value is zeroed before, between and after the recurrent layers.
+    probability that a value is zeroed before, between and after the recurrent layers. A `tied`
+    output compares a projection of the state with the characters' own vectors, instead of with
+    weights of its own for each of them.
     """
 
     cell: Cell = "gru"
     implementation: Implementation = "fused"
     input: InputKind = "embedding"
+    output: OutputKind = "full"
     embedding: int = Field(default=64, ge=1, le=8192)
     hidden: int = Field(default=384, ge=1, le=8192)
     layers: int = Field(default=1, ge=1, le=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     bidirectional: bool = False
+
+    @model_validator(mode="after")
+    def _tied_to_something(self) -> Self:
+        if self.output == "tied" and self.input != "embedding":
+            raise ValueError(
+                "output = 'tied' shares the vectors of an embedding, which one-hot input lacks: "
+                "use input = 'embedding'."
+            )
+        return self
 
 
 class CorpusConfig(Settings):

@@ -8,7 +8,7 @@ Parameters, with G = 1, 3, 4 for rnn, gru, lstm and D = 1:
     embedding      V·E                      (one-hot input: V·G·H, the first layer's W_x itself)
     first layer    G·H·(E + H + 2)
     further layers G·H·(2H + 2) each
-    output         V·(H + 1)
+    output         V·(H + 1)            (tied output: E·H + V)
 """
 
 from __future__ import annotations
@@ -105,6 +105,31 @@ class OneHotLayer(nn.Module):
         )
 
 
+class TiedOutput(nn.Module):
+    """An output layer whose rows are the embedding's (Press & Wolf 2017, Using the Output Embedding
+    to Improve Language Models): logits = (x Pᵀ) Eᵀ + b. With a large vocabulary it is most of what
+    a step costs, and E features a character are fewer than H."""
+
+    def __init__(self, embedding: nn.Embedding, width: int) -> None:
+        super().__init__()
+        self.projection = nn.Parameter(torch.empty(embedding.embedding_dim, width))
+        self.bias = nn.Parameter(torch.empty(embedding.num_embeddings))
+        self._shared = (embedding,)  # in a tuple: its weight is the embedding's, not this layer's
+
+    @property
+    def weight(self) -> Tensor:
+        """One row of features a character, (V, E)."""
+        return self._shared[0].weight
+
+    def projected(self, x: Tensor) -> Tensor:
+        """x (…, D·H) -> what is compared with each row, (…, E)."""
+        return F.linear(x, self.projection)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (…, D·H) -> logits (…, V)."""
+        return F.linear(self.projected(x), self.weight, self.bias)
+
+
 class CharRNN(nn.Module):
     """A character-level recurrent language model.
 
@@ -132,7 +157,12 @@ class CharRNN(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.dropout = SeededDropout(config.dropout)
         self.dropout.generator = self.generator
-        self.output = nn.Linear(width, vocabulary_size)
+        self.output: nn.Linear | TiedOutput
+        if config.output == "tied":
+            assert self.embedding is not None
+            self.output = TiedOutput(self.embedding, width)
+        else:
+            self.output = nn.Linear(width, vocabulary_size)
         self.reset_parameters(seed)
 
     def _recurrent(self, input_size: int) -> nn.Module:
@@ -147,13 +177,15 @@ class CharRNN(nn.Module):
 
     def reset_parameters(self, seed: int) -> None:
         """Draws every weight anew: the embedding from N(0, 1), all else from U(-1/√H, 1/√H), the
-        distributions of torch.nn, but from a generator of our own."""
+        distributions of torch.nn, but from a generator of our own. An embedding that the output
+        shares is drawn from N(0, 1/E), so that the first logits are not far from equal."""
         generator = torch.Generator().manual_seed(seed)
         bound = 1.0 / math.sqrt(self.config.hidden)
+        spread = 1.0 if self.config.output == "full" else 1.0 / math.sqrt(self.config.embedding)
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if name == "embedding.weight":
-                    parameter.normal_(generator=generator)
+                    parameter.normal_(0.0, spread, generator=generator)
                 else:
                     parameter.uniform_(-bound, bound, generator=generator)
 
@@ -193,6 +225,8 @@ class CharRNN(nn.Module):
         """ids and targets (B, T) -> the sum of the losses of all targets in nats, and the state
         after the last character. The logits are never all there at once."""
         x, final = self.features(ids, state)
+        if isinstance(self.output, TiedOutput):
+            x = self.output.projected(x)
         # In the order of memory, time first, so that nothing is copied.
         x, targets = x.transpose(0, 1).flatten(0, 1), targets.t().flatten()
         return loss.cross_entropy(x, self.output.weight, self.output.bias, targets), final

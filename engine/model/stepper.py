@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from engine.config import Cell
 from engine.errors import PromptError
 from engine.model.cells import STEPS
-from engine.model.network import CharRNN, OneHotLayer, State
+from engine.model.network import CharRNN, OneHotLayer, State, TiedOutput
 
 Vector = NDArray[np.float32]
 
@@ -50,6 +50,9 @@ class Stepper:
             self._layers = [self._weights(layer) for layer in network.layers]
             self._output_weight = _copy(network.output.weight)
             self._output_bias = _copy(network.output.bias)
+            self._projection: Tensor | None = None
+            if isinstance(network.output, TiedOutput):
+                self._projection = _copy(network.output.projection)
 
     def stream(self) -> Stream:
         """One text, from a state of zeros."""
@@ -58,7 +61,10 @@ class Stepper:
     @cached_property
     def columns(self) -> Columns:
         """The weights as a `Stream` reads them."""
-        return Columns(self.cell, self._input_table, self._layers, self._output_weight)
+        output = [
+            weight for weight in (self._projection, self._output_weight) if weight is not None
+        ]
+        return Columns(self.cell, self._input_table, self._layers, output)
 
     @property
     def output_bias(self) -> Vector:
@@ -99,7 +105,10 @@ class Stepper:
             if index > 0:
                 gates_x = F.linear(afters[-1][0], *input_weights)
             afters.append(self._step(gates_x, tuple(part[index] for part in state), w_hh, b_hh))
-        logits = F.linear(afters[-1][0], self._output_weight, self._output_bias)
+        top = afters[-1][0]
+        if self._projection is not None:
+            top = F.linear(top, self._projection)
+        logits = F.linear(top, self._output_weight, self._output_bias)
         return logits, tuple(torch.stack(parts) for parts in zip(*afters, strict=True))
 
 
@@ -112,9 +121,9 @@ class Columns:
     """
 
     def __init__(
-        self, cell: Cell, table: Tensor, layers: list[tuple[Tensor, ...]], output: Tensor
+        self, cell: Cell, table: Tensor, layers: list[tuple[Tensor, ...]], output: list[Tensor]
     ) -> None:
-        hidden = output.shape[1]
+        hidden = layers[0][0].shape[1]
         squashed = {"rnn": 0, "gru": 2, "lstm": 3}[cell] * hidden  # gates under a σ
         gates = layers[0][0].shape[0]
         order = np.arange(gates)
@@ -134,12 +143,12 @@ class Columns:
         self.table: Vector = table.numpy()[:, order] * scale
         self.recurrent = [(columns(w_hh), vector(b_hh)) for w_hh, b_hh, *_ in layers]
         self.inputs = [(columns(rest[0]), vector(rest[1])) for _, _, *rest in layers[1:]]
-        self.output: Vector = np.ascontiguousarray(output.numpy().T)
+        self.output: list[Vector] = [np.ascontiguousarray(w.numpy().T) for w in output]
 
 
 class Stream:
     """One text that is being read or written: `read(id)` and then `logits` (V,), which the next
-    `read` overwrites. A step makes no new arrays."""
+    `read` overwrites. A step makes no new arrays, but for the projection of a tied output."""
 
     def __init__(self, stepper: Stepper) -> None:
         weights = stepper.columns
@@ -175,7 +184,8 @@ class Stream:
             np.dot(h[layer], w_hh, out=self._gates_h)
             self._gates_h += b_hh
             self._advance(gates_x, self._gates_h, h[layer], self._c[layer])
-        np.dot(h[-1], weights.output, out=self.logits)
+        *projections, output = weights.output
+        np.dot(np.dot(h[-1], projections[0]) if projections else h[-1], output, out=self.logits)
         self.logits += self._bias
 
     def _rnn(self, gates_x: Vector, gates_h: Vector, h: Vector, c: Vector) -> None:

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from engine.config import Cell
 from engine.errors import PromptError
 from engine.model.cells import GATE_NAMES, GATE_VALUES, GATES, STEPS, StepState
-from engine.model.network import CharRNN, OneHotLayer
+from engine.model.network import CharRNN, OneHotLayer, TiedOutput
 
 LETTERS = {
     "B": "batch",
@@ -103,6 +103,9 @@ def _describe(network: CharRNN, name: str) -> tuple[str, str]:
             return "one row of features a character", "(V, E)"
         case ["output", "weight"]:
             return "hidden state to logits, one row a character", f"(V, {width})"
+        case ["output", "projection"]:
+            meaning = "hidden state to what is compared with each row of the embedding"
+            return meaning, f"(E, {width})"
         case ["output", _]:
             return "bias of the logits", "(V)"
     _, index, field = name.split(".")
@@ -211,7 +214,13 @@ def _watch(network: CharRNN, batch: int, time_steps: int) -> list[FlowFacts]:
         add(f"layer {index + 1} output", operation, "(B, T, D·H)", outputs[f"layers.{index}"])
     for name, part in zip(("final state h", "final state c"), state, strict=False):
         add(name, "the last step of each layer", "(L·D, B, H)", part, branch=True)
-    add("logits", "output weights", "(B, T, V)", logits)
+    tied = isinstance(watched.output, TiedOutput)
+    add(
+        "logits",
+        "output weights, tied to the embedding" if tied else "output weights",
+        "(B, T, V)",
+        logits,
+    )
     add("probabilities", "softmax", "(B, T, V)", probabilities)
     add("loss", "cross-entropy with the next characters", "()", loss)
     return facts
@@ -308,7 +317,10 @@ def _read(
                 cell_after=norms[3] if is_lstm else None,
             )
         )
-    logits = F.linear(states[-1][0][0], weights["output.weight"], weights["output.bias"])  # (V,)
+    hidden, rows = states[-1][0][0], weights.get("output.weight")  # (H,), (V, H)
+    if rows is None:  # tied: (E,) is compared with (V, E)
+        hidden, rows = weights["output.projection"] @ hidden, weights["embedding.weight"]
+    logits = F.linear(hidden, rows, weights["output.bias"])  # (V,)
     best = F.softmax(logits, dim=0).topk(max(0, min(top, len(logits))))
     ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return StepTrace(number, tuple(layers), tuple(ranked))

@@ -5,7 +5,8 @@ momentum m ← μ m + (1 - μ) g and Nesterov's look ahead u = μ m + (1 - μ) g
 the orthogonal matrix nearest to u: of its singular value decomposition U S Vᵀ the product U Vᵀ, so
 that directions in which the gradient is small are learned as fast as those in which it is large.
 The factor 0.2 √max(rows, columns) makes such a step as large as one of AdamW (Liu et al. 2025, Muon
-is Scalable for LLM Training), so that both go by one learning rate.
+is Scalable for LLM Training), so that both go by one learning rate. Weight decay goes by the length
+of the step, that factor included.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ class Muon(torch.optim.Optimizer):
             ahead = weight.grad.lerp(mean, momentum)
             gates = ahead.reshape(group["gates"], -1, weight.shape[1])
             direction = orthogonal(gates.to(self._precision)).reshape(weight.shape)
-            size = 0.2 * math.sqrt(max(gates.shape[1:]))
-            weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.add_(direction.to(weight.dtype), alpha=-group["lr"] * size)
+            length = group["lr"] * 0.2 * math.sqrt(max(gates.shape[1:]))
+            weight.mul_(1 - length * group["weight_decay"])
+            weight.add_(direction.to(weight.dtype), alpha=-length)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

@@ -356,3 +356,39 @@ def test_autocast_to_bf16_runs_and_keeps_the_state_in_float32(
         rough, _ = made.eval()(characters())
     exact, _ = made(characters())
     torch.testing.assert_close(rough.float(), exact, rtol=0, atol=0.05)
+
+
+# --- Tied output --------------------------------------------------------------------------------
+
+
+@each_cell
+def test_a_tied_output_is_the_embedding_seen_from_the_state(cell: Cell) -> None:
+    made = network(cell=cell, output="tied").eval()
+    ids = characters()
+    features, _ = made.features(ids)
+    weights = made.state_dict()
+    rows, bias = weights["embedding.weight"], weights["output.bias"]
+    expected = features @ weights["output.projection"].T @ rows.T + bias
+    torch.testing.assert_close(made(ids)[0], expected)
+    assert "output.weight" not in weights
+    assert weights["output.projection"].shape == (E, H)
+
+
+@pytest.mark.parametrize("output", ["full", "tied"])
+@each_cell
+def test_the_loss_is_that_of_the_logits(cell: Cell, output: str) -> None:
+    made = network(cell=cell, output=output).eval()
+    ids, targets, state = characters(5), characters(6), random_state(made)
+    total, after = made.loss(ids, targets, state)
+    logits, expected_state = made(ids, state)
+    expected = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(after, expected_state)
+    found = torch.autograd.grad(total, list(made.parameters()))
+    simple = torch.autograd.grad(expected, list(made.parameters()))
+    torch.testing.assert_close(found, simple)
+
+
+def test_one_hot_input_has_nothing_to_tie_the_output_to() -> None:
+    with pytest.raises(ConfigError, match=r"one-hot input lacks"):
+        network(input="one-hot", output="tied")

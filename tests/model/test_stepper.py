@@ -21,6 +21,8 @@ CELLS: tuple[Cell, ...] = get_args(Cell)
 V, TEXT = 11, 30
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
+ENDS: list[dict[str, Any]] = [{"input": "embedding"}, {"input": "one-hot"}, {"output": "tied"}]
+
 each_cell = pytest.mark.parametrize("cell", CELLS)
 
 
@@ -44,13 +46,13 @@ def stepped(stepper: Stepper, ids: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("cell", "kind", "implementation", "layers"),
-    list(product(CELLS, get_args(InputKind), get_args(Implementation), [1, 2, 3])),
+    ("cell", "ends", "implementation", "layers"),
+    list(product(CELLS, ENDS, get_args(Implementation), [1, 2, 3])),
 )
 def test_every_step_gives_the_networks_logits_and_state(
-    cell: Cell, kind: InputKind, implementation: Implementation, layers: int
+    cell: Cell, ends: dict[str, Any], implementation: Implementation, layers: int
 ) -> None:
-    made = network(cell=cell, input=kind, implementation=implementation, layers=layers).eval()
+    made = network(cell=cell, implementation=implementation, layers=layers, **ends).eval()
     stepper, ids = Stepper(made), text()
     state = stepper.initial_state()
     with torch.no_grad():
@@ -61,11 +63,9 @@ def test_every_step_gives_the_networks_logits_and_state(
             torch.testing.assert_close(state, after, **CLOSE)
 
 
-@pytest.mark.parametrize(
-    ("cell", "kind", "layers"), list(product(CELLS, get_args(InputKind), [1, 2, 3]))
-)
-def test_a_stream_is_a_stepper_of_one_text(cell: Cell, kind: InputKind, layers: int) -> None:
-    stepper, ids = Stepper(network(cell=cell, input=kind, layers=layers)), text()
+@pytest.mark.parametrize(("cell", "ends", "layers"), list(product(CELLS, ENDS, [1, 2, 3])))
+def test_a_stream_is_a_stepper_of_one_text(cell: Cell, ends: dict[str, Any], layers: int) -> None:
+    stepper, ids = Stepper(network(cell=cell, layers=layers, **ends)), text()
     stream = stepper.stream()
     expected = stepped(stepper, ids)[0]
     for position, character in enumerate(ids[0].tolist()):
