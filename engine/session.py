@@ -36,6 +36,7 @@ from engine.events import (
     RunView,
     TrainingSnapshot,
 )
+from engine.memory import keep_freed
 
 if TYPE_CHECKING:
     from engine.corpus.corpus import Corpus
@@ -73,6 +74,7 @@ class Engine:
     async def __aenter__(self) -> Self:
         self._asyncio = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        keep_freed()
         self._thread = threading.Thread(target=self._main, name="lyricrnn-engine")
         self._thread.start()
         self._surveyor = threading.Thread(target=self._survey_texts, name="lyricrnn-surveyor")

@@ -33,7 +33,7 @@ def leaves_of(cell: Cell) -> dict[str, Tensor]:
     found = {"gates_x": drawn(1, T, B, rows), "h": drawn(2, B, H)}
     if cell == "lstm":
         found["c"] = drawn(3, B, H)
-    found |= {"w_hh": drawn(4, rows, H, scale=0.3), "b_hh": drawn(5, rows)}
+    found |= {"w_hh": drawn(4, rows, H, scale=0.3), "b_ih": drawn(6, rows), "b_hh": drawn(5, rows)}
     return {name: leaf.requires_grad_() for name, leaf in found.items()}
 
 
@@ -58,9 +58,13 @@ def test_the_fused_recurrence_is_the_one_of_the_cells(
     cell: Cell, reverse: bool, precision: torch.dtype
 ) -> None:
     leaves = leaves_of(cell)
-    gates_x, *state, w_hh, b_hh = leaves.values()
-    output, final = fused.recurrence(cell, gates_x.to(precision), tuple(state), w_hh, b_hh, reverse)
-    simple, simple_final = unroll(cell, gates_x.transpose(0, 1), tuple(state), w_hh, b_hh, reverse)
+    gates_x, *state, w_hh, b_ih, b_hh = leaves.values()
+    output, final = fused.recurrence(
+        cell, gates_x.to(precision), tuple(state), w_hh, b_ih, b_hh, reverse
+    )
+    simple, simple_final = unroll(
+        cell, gates_x.transpose(0, 1) + b_ih, tuple(state), w_hh, b_hh, reverse
+    )
     tolerance = TOLERANCE[precision]
     assert output.dtype == precision
     assert_alike(output, simple.transpose(0, 1), tolerance, "output")
@@ -76,8 +80,8 @@ def test_the_fused_recurrence_is_the_one_of_the_cells(
 def test_what_was_given_is_left_as_it_was(cell: Cell) -> None:
     leaves = leaves_of(cell)
     before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
-    gates_x, *state, w_hh, b_hh = leaves.values()
-    output, final = fused.recurrence(cell, gates_x, tuple(state), w_hh, b_hh)
+    gates_x, *state, w_hh, b_ih, b_hh = leaves.values()
+    output, final = fused.recurrence(cell, gates_x, tuple(state), w_hh, b_ih, b_hh)
     kept = output.detach().clone()
     weights = [torch.ones_like(part) for part in (output, *final)]
     torch.autograd.backward([output, *final], weights)
@@ -96,7 +100,8 @@ def test_a_long_memory_survives_low_precision(cell: Cell) -> None:
         gates_x[..., :hidden] = -5.5413  # and almost nothing written
     gates_x[..., 2 * hidden : 3 * hidden] = 3.0
     state = tuple(torch.zeros(1, hidden) for _ in range(2 if cell == "lstm" else 1))
-    nothing = torch.zeros(GATES[cell] * hidden, hidden), torch.zeros(GATES[cell] * hidden)
+    bias = torch.zeros(GATES[cell] * hidden)
+    nothing = torch.zeros(GATES[cell] * hidden, hidden), bias, bias
     ends = [
         fused.recurrence(cell, gates_x.to(precision), state, *nothing)[1][-1]
         for precision in (torch.float32, torch.bfloat16)

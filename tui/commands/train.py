@@ -70,6 +70,15 @@ def command(
         str | None,
         choice("What a character becomes first.", "embedding|one-hot", _NETWORK, "--input"),
     ] = None,
+    output_kind: Annotated[
+        str | None,
+        choice(
+            "Own weights for every character, or its embedding's.",
+            "full|tied",
+            _NETWORK,
+            "--output",
+        ),
+    ] = None,
     hidden: Annotated[int | None, value("Features of the hidden state.", "N", _NETWORK)] = None,
     embedding: Annotated[int | None, value("Features of a character.", "N", _NETWORK)] = None,
     layers: Annotated[int | None, value("Recurrent layers.", "N", _NETWORK)] = None,
@@ -106,9 +115,12 @@ def command(
         ),
     ] = None,
     optimizer: Annotated[
-        str | None, choice("The rule of updates.", "sgd|adam|adamw", _LEARNING)
+        str | None, choice("The rule of updates.", "sgd|adam|adamw|muon", _LEARNING)
     ] = None,
     learning_rate: Annotated[float | None, value("Its rate at the peak.", "R", _LEARNING)] = None,
+    weight_decay: Annotated[
+        float | None, value("How weights shrink, by the rate.", "W", _LEARNING)
+    ] = None,
     clip_norm: Annotated[
         float | None, value("The longest gradient; 0: no clipping.", "X", _LEARNING)
     ] = None,
@@ -132,7 +144,7 @@ def command(
     given = {
         name: value or None if value is False else value for name, value in context.params.items()
     }
-    given["input"] = given.pop("input_kind")
+    given["input"], given["output"] = given.pop("input_kind"), given.pop("output_kind")
     return lambda: _train(given)
 
 
