@@ -16,6 +16,7 @@ Sampling = Literal["adjacent", "random"]
 SplitBy = Literal["song", "tail"]
 Newline = Literal["keep", "space"]
 Optimizer = Literal["sgd", "adam", "adamw", "muon"]
+Shape = Literal["given", "searched"]
 Schedule = Literal["cosine", "constant"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -120,17 +121,19 @@ class TrainingConfig(Settings):
     Exactly one of `steps`, `epochs` and `minutes` is the budget. `clip_norm` 0 turns clipping
     off, `patience` 0 turns early stopping off (it counts evaluations without a new best), and
     0 for `evaluate_every`, `checkpoint_every`, `sample_every` (all in steps) lets the plan choose.
-    `warm_up` is a share of all steps. `threads` 0 uses every core.
+    `warm_up` is a share of all steps. `threads` 0 uses every core. `shape` searched lets machine
+    and text decide on network and batch, by what a budget of minutes is best spent on.
     """
 
     model: ModelConfig = ModelConfig()
     corpus: CorpusConfig = CorpusConfig()
+    shape: Shape = "given"
     sampling: Sampling = "adjacent"
-    batch: int = Field(default=32, ge=1, le=65536)
+    batch: int = Field(default=64, ge=1, le=65536)
     time_steps: int = Field(default=64, ge=1, le=65536)
-    optimizer: Optimizer = "adamw"
-    learning_rate: float = Field(default=6e-3, gt=0, le=1000)
-    weight_decay: float = Field(default=0.01, ge=0, le=10)
+    optimizer: Optimizer = "muon"
+    learning_rate: float = Field(default=5e-3, gt=0, le=1000)
+    weight_decay: float = Field(default=0.1, ge=0, le=10)
     clip_norm: float = Field(default=1.0, ge=0)
     schedule: Schedule = "cosine"
     warm_up: float = Field(default=0.02, ge=0, le=1)

@@ -101,6 +101,11 @@ def learning_rate(config: TrainingConfig, plan: Plan, step: int) -> float:
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
+def auto() -> TrainingConfig:
+    """Minutes: the network that learns most in them on this machine and this text."""
+    return TrainingConfig(minutes=3, shape="searched")
+
+
 def tiny() -> TrainingConfig:
     """Seconds on any machine: a GRU so small that a lesson or a test can watch it finish. It
     learns letters, spaces and line lengths; it does not learn words."""
@@ -108,16 +113,16 @@ def tiny() -> TrainingConfig:
         model=ModelConfig(embedding=32, hidden=96, dropout=0.0),
         batch=16,
         time_steps=32,
+        optimizer="adamw",
         learning_rate=1e-2,
+        weight_decay=0.01,
         steps=300,
     )
 
 
 def cpu() -> TrainingConfig:
-    """Minutes on two cores: one GRU layer of 384 learned most per second of the shapes tried on
-    two cores (fewer, larger matrix products than two thin layers; a GRU has three quarters of an
-    LSTM's arithmetic). Small batches, because a step costs little here and more steps teach
-    more."""
+    """Minutes on two cores, always the same: one GRU layer of 384 (fewer, larger matrix products
+    than two thin layers; a GRU has three quarters of an LSTM's arithmetic)."""
     return TrainingConfig(minutes=3)
 
 
@@ -128,12 +133,17 @@ def gpu() -> TrainingConfig:
         model=ModelConfig(cell="lstm", embedding=128, hidden=1024, layers=2, dropout=0.3),
         batch=128,
         time_steps=128,
+        optimizer="adamw",
         learning_rate=2e-3,
+        weight_decay=0.01,
         minutes=3,
     )
 
 
-PRESETS = {"tiny": tiny, "cpu": cpu, "gpu": gpu}
+SHAPE = frozenset({*ModelConfig.model_fields, "batch", "time_steps"})
+"""What preset auto looks for; where one of them is given, all are taken as they are."""
+
+PRESETS = {"auto": auto, "tiny": tiny, "cpu": cpu, "gpu": gpu}
 
 
 def preset(name: str) -> TrainingConfig:

@@ -19,7 +19,7 @@ from engine.corpus.vocabulary import Ids
 from engine.errors import Interrupted, RunError
 from engine.model import device as devices
 from engine.model.network import CharRNN, load_weights
-from engine.training import evaluation
+from engine.training import evaluation, search
 from engine.training.batches import fit
 from engine.training.checkpoint import Checkpoint
 from engine.training.plan import Plan, make_plan, precision_for, steps_of
@@ -59,6 +59,7 @@ def _written(
     corpus_path: str,
     stopped: Callable[[], bool],
 ) -> tuple[Run, list[str]]:
+    began = time.perf_counter()
     split = corpus.split(config.corpus.held_out, config.corpus.split, config.seed)
     vocabulary = corpus.vocabulary(config.corpus.min_count)
     training, held_out = (
@@ -66,6 +67,10 @@ def _written(
         for which, excerpt in (("training", split.training), ("held_out", split.held_out))
     )
     warnings = list(split.warnings)
+    device = devices.choose(config.device)
+    if config.shape == "searched" and config.minutes is not None:
+        config, picked = search.best_shape(config, vocabulary.size, training, device, stopped)
+        warnings.append(picked)
     batch, time_steps, shrunk = fit(len(training), config.batch, config.time_steps)
     if shrunk:
         warnings.append(shrunk)
@@ -74,7 +79,6 @@ def _written(
             "A bidirectional network reads the characters that it predicts: its loss says nothing "
             "about writing, and it cannot generate."
         )
-    device = devices.choose(config.device)
 
     def plan_of(steps: int) -> Plan:
         precision = precision_for(config.precision, devices.bf16_is_fast(device))
@@ -97,7 +101,8 @@ def _written(
         pace = measure(config, provisional, vocabulary.size, training, held_out, device, stopped)
         guess = plan_of(steps_of(config, provisional.batches_per_epoch, pace.step))
         per_step = pace.step + pace.evaluation / guess.evaluate_every
-        seconds = max(SUSTAINED * (config.minutes * 60 - MEASURED_SECONDS), per_step)
+        left = config.minutes * 60 - (time.perf_counter() - began)
+        seconds = max(SUSTAINED * left, per_step)
         steps = max(1, int(seconds / per_step))
     source = corpus.sources[0] if corpus.sources else None
     facts = RunFacts(

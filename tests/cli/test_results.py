@@ -94,6 +94,8 @@ def test_every_flag_reaches_its_setting() -> None:
         "sampling": "random",
         "optimizer": "sgd",
         "learning_rate": 0.5,
+        "weight_decay": 0.3,
+        "output": "full",
         "clip_norm": 0.25,
         "schedule": "constant",
         "sample_every": 7,
@@ -114,7 +116,9 @@ def test_every_flag_reaches_its_setting() -> None:
     nothing = dict.fromkeys(given)
     from engine.training.plan import preset
 
-    assert train.configuration(nothing) == preset("cpu")
+    assert train.configuration(nothing) == preset("auto")
+    assert train.configuration({**nothing, "hidden": 5}).shape == "given"
+    assert train.configuration({**nothing, "seed": 5}).shape == "searched"
 
 
 def test_a_finished_run_resumes_to_the_same_end(alone: Any, songs: Path, small: list[str]) -> None:

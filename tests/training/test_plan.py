@@ -174,7 +174,7 @@ def test_a_preset_has_one_budget_and_can_be_planned(name: str) -> None:
 
 
 def test_an_unknown_preset_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"no preset called huge.*tiny, cpu, gpu"):
+    with pytest.raises(ConfigError, match=r"no preset called huge.*auto, tiny, cpu, gpu"):
         preset("huge")
 
 

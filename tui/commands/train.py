@@ -52,7 +52,7 @@ def command(
     run: Annotated[str | None, value("The run's folder; left out, a fresh one.", "DIR")] = None,
     resume: Annotated[bool, flag("--resume", "Goes on with the run that --run names.")] = False,
     preset: Annotated[
-        str | None, choice("Where the settings start from (cpu).", "tiny|cpu|gpu")
+        str | None, choice("Where the settings start from (auto).", "auto|tiny|cpu|gpu")
     ] = None,
     json_lines: Annotated[bool, flag("--json", "Writes JSON lines to standard output.")] = False,
     minutes: Annotated[float | None, value("So many minutes.", "M", _BUDGET)] = None,
@@ -164,9 +164,11 @@ def _train(given: Mapping[str, Any]) -> int:
 
 def configuration(given: Mapping[str, Any]) -> TrainingConfig:
     """The preset with everything replaced that was given, by the names of the settings."""
-    from engine.training.plan import preset
+    from engine.training.plan import SHAPE, preset
 
-    base = preset("cpu" if given["preset"] is None else given["preset"])
+    base = preset("auto" if given["preset"] is None else given["preset"])
+    if any(given.get(name) is not None for name in SHAPE):
+        base = base.changed(shape="given")
 
     def of(settings: Settings, *besides: str) -> dict[str, Any]:
         return {

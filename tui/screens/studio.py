@@ -289,7 +289,7 @@ class Studio(Screen[None]):
         elif now.resumable:
             await self._go_on()
         else:
-            await self._train(preset("cpu"))
+            await self._train(preset("auto"))
 
     async def _go_on(self) -> None:
         assert self._view is not None
@@ -511,12 +511,11 @@ class Studio(Screen[None]):
     # -- choosing ---------------------------------------------------------------------------
 
     def action_new_run(self) -> None:
-        now = preset("cpu")
         fields = [
-            Field("preset", "preset", "cpu", " | ".join(PRESETS)),
+            Field("preset", "preset", "auto", " | ".join(PRESETS)),
             Field("minutes", "minutes", "", "empty: the preset's budget"),
-            Field("cell", "cell", "", f"rnn | gru | lstm; empty: {now.model.cell}"),
-            Field("hidden", "hidden", "", f"units; empty: the preset's ({now.model.hidden})"),
+            Field("cell", "cell", "", "rnn | gru | lstm; empty: the preset's"),
+            Field("hidden", "hidden", "", "units; empty: the preset's, or what is best"),
             Field("layers", "layers", "", "empty: the preset's"),
             Field("seed", "seed", "0", ""),
         ]
@@ -722,11 +721,13 @@ def _locale() -> str:
 def _training_config(values: dict[str, str]) -> TrainingConfig:
     """What the form of a new run says, as settings."""
     config = preset(values["preset"])
-    model = config.model.changed(
-        **{name: values[name] or None for name in ("cell", "hidden", "layers")}
-    )
+    shape = {name: values[name] or None for name in ("cell", "hidden", "layers")}
     minutes = values["minutes"] or None
-    changed = config.changed(model=model, seed=values["seed"] or None)
+    changed = config.changed(
+        model=config.model.changed(**shape),
+        shape="given" if any(shape.values()) else None,
+        seed=values["seed"] or None,
+    )
     return changed.with_budget(minutes=minutes)  # type: ignore[arg-type]
 
 
