@@ -13,7 +13,7 @@ from engine.config import GenerationConfig
 from engine.corpus.vocabulary import Vocabulary
 from engine.events import Character
 from engine.model.stepper import Stepper
-from engine.writing.sampling import draw
+from engine.writing.sampling import draw, draw_rows
 
 
 class Writing:
@@ -92,11 +92,11 @@ def write_together(
     for _ in range(config.length):
         if all(line.full for line in lines):
             break
-        chosen = np.zeros(streams, np.int64)
+        uniforms = np.array([random.random() for random in randoms])
+        chosen = draw_rows(logits, config, uniforms)
         for row in range(streams):
             if lines[row].full:
                 continue
-            chosen[row], _ = draw(logits[row], config, randoms[row].random())
             character = vocabulary.characters[chosen[row]]
             if not lines[row].ends(character):
                 texts[row] += character

@@ -79,6 +79,33 @@ def draw(
     return int(ids[index]), float(probabilities[index])
 
 
+def draw_rows(
+    logits: NDArray[np.floating], config: GenerationConfig, uniforms: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """`draw` for each row of logits (N, V) with its own number of uniforms (N,) -> ids (N,)."""
+    if config.temperature >= _COLDEST and config.top_k == 0 and config.top_p == 1:
+        likeliest = logits[:, UNKNOWN_ID + 1 :].max(axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            weights = np.exp((logits - likeliest) / np.float32(config.temperature))
+        weights[:, UNKNOWN_ID] = 0
+        starts = _block_starts(weights.shape[1])
+        sums = np.add.reduceat(weights, starts, axis=1).cumsum(axis=1)
+        goals = uniforms.astype(np.float32) * sums[:, -1]
+        blocks = np.minimum((sums <= goals[:, None]).sum(axis=1), len(starts) - 1)
+        rows = np.arange(len(logits))
+        rests = goals - np.where(blocks > 0, sums[rows, blocks - 1], 0)
+        places = (blocks * _BLOCK)[:, None] + np.arange(_BLOCK)
+        within = weights[rows[:, None], np.minimum(places, weights.shape[1] - 1)]
+        within[places >= weights.shape[1]] = 0
+        inside = (within.cumsum(axis=1) <= rests[:, None]).sum(axis=1)
+        found = np.minimum(blocks * _BLOCK + inside, weights.shape[1] - 1)
+        if (weights[rows, found] > 0).all():
+            drawn_ids: NDArray[np.intp] = found
+            return drawn_ids
+    drawn = [draw(row, config, u)[0] for row, u in zip(logits, uniforms, strict=True)]
+    return np.array(drawn, np.intp)
+
+
 def _drawn_from_all(
     logits: NDArray[np.floating], temperature: float, uniform: float
 ) -> tuple[int, float] | None:

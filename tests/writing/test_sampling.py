@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from engine.config import GenerationConfig
-from engine.writing.sampling import UNKNOWN_ID, distribution, draw
+from engine.writing.sampling import UNKNOWN_ID, distribution, draw, draw_rows
 
 finite = st.floats(-50, 50, width=32)
 logits = st.lists(finite, min_size=2, max_size=30).map(lambda z: np.array(z, np.float32))
@@ -257,3 +257,18 @@ def test_a_nucleus_is_that_of_the_whole_vocabulary_sorted(levels: int, share: fl
     kept = order[before < share]
     assert ids.tolist() == every[kept].tolist()
     assert probabilities == pytest.approx(shares[kept] / shares[kept].sum())
+
+
+@pytest.mark.parametrize("size", [2, 5, 64, 65, 66, 1000, 6090])
+@pytest.mark.parametrize(
+    "settings",
+    [config(), config(temperature=0), config(temperature=1.5, top_k=3), config(top_p=0.7)],
+)
+def test_rows_are_drawn_as_one_by_one(size: int, settings: GenerationConfig) -> None:
+    rng = np.random.default_rng(size)
+    z = rng.normal(0, 3, (200, size)).astype(np.float32)
+    uniforms = rng.random(200)
+    uniforms[:2] = 0.0, np.nextafter(1, 0)
+    together = draw_rows(z, settings, uniforms)
+    alone = [draw(row, settings, uniform)[0] for row, uniform in zip(z, uniforms, strict=True)]
+    assert together.tolist() == alone
