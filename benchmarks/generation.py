@@ -2,9 +2,9 @@
 
     python benchmarks/generation.py [--cell lstm] [--hidden 256] [--vocabulary 2600]
 
-On random weights, temperature 0.8, in turns. The textbook loop feeds one-hot vectors to torch.nn and
-takes the likeliest character. The floor is what one character cannot do without: the recurrent and
-the output weights times one vector each, by the products that a `Stream` uses, and nothing else.
+On random weights, temperature 0.8, in turns. The textbook loop feeds one-hot vectors to torch.nn
+and takes the likeliest character. The floor is what one character cannot do without: the recurrent
+and the output weights times one vector each, by the products that a `Stream` uses, nothing else.
 """
 
 from __future__ import annotations
