@@ -93,7 +93,8 @@ def recurrence(
 ) -> tuple[Tensor, StepState]:
     """The recurrence over time: gates_x (T, B, G·H) = x W_ihᵀ, float32 or bfloat16, state (B, H)
     each in float32 -> output (T, B, H) in the precision of gates_x, and the final state. Both
-    biases (G·H) are added here, where their gradients are had for little.
+    biases (G·H) are added here, where their gradients are had for little. gates_x is used up: what
+    it holds afterwards means nothing.
 
     With `reverse` the steps go from T-1 down to 0. Gradients can be taken once, not twice.
     """
@@ -123,14 +124,11 @@ class _Rnn(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_output: Tensor, d_last: Tensor) -> tuple[Tensor, ...]:
         states, w_hh = ctx.saved_tensors
-        factors = 1 - states[1:].square()
-        d_gates = torch.empty_like(factors)
-        factor, d_gate, d_out = factors.unbind(), d_gates.unbind(), d_output.unbind()
-        d_h = d_last.to(factors.dtype)
-        for t in range(len(factor) - 1, -1, -1):
-            d_h = torch.add(d_h, d_out[t])
-            torch.mul(d_h, factor[t], out=d_gate[t])
-            d_h = d_gate[t] @ w_hh
+        d_gates = 1 - states[1:].square()  # the factors, and then what they are factors of
+        d_gate, d_out = d_gates.unbind(), d_output.unbind()
+        d_h = d_last.to(d_gates.dtype)
+        for t in range(len(d_gate) - 1, -1, -1):
+            d_h = d_gate[t].mul_(torch.add(d_h, d_out[t])) @ w_hh
         d_bias = _summed(d_gates)
         return d_gates, d_h.float(), _weight_gradient(d_gates, states), d_bias, d_bias
 
@@ -144,9 +142,10 @@ class _Gru(torch.autograd.Function):
         hidden = rows // 3
         low = gates_x.dtype != torch.float32
         # r and z add up both shares; of n the input's share waits in `new` until r is known.
-        gates = gates_x + (b_ih + b_hh)
-        gates[..., 2 * hidden :] = b_hh[2 * hidden :]
         new = gates_x[..., 2 * hidden :] + b_ih[2 * hidden :]
+        gates = gates_x
+        gates[..., : 2 * hidden] += (b_ih + b_hh)[: 2 * hidden]
+        gates[..., 2 * hidden :] = b_hh[2 * hidden :]
         states = gates_x.new_empty(steps + 1, batch, hidden)
         states[0] = h
         at, gate, n, w_t = states.unbind(), gates.unbind(), new.unbind(), w_hh.t()
@@ -179,20 +178,14 @@ class _Gru(torch.autograd.Function):
         torch.sub(1, r, out=of_r).mul_(q).mul_(of_q)
         torch.sub(states[:-1], n, out=of_z).mul_(z)
         of_z.addcmul_(of_z, z, value=-1)
-        d_gates, d_hs = torch.empty_like(gates), torch.empty_like(n)
+        d_gates, d_hs = factors, torch.empty_like(n)  # each factor becomes what it is a factor of
         d_gate, d_at = d_gates.unbind(), d_hs.unbind()
         d_out, z_at = d_output.float().unbind(), z.float().unbind()
-        # Gate by gate, each of a size for one thread: two would spend more on meeting.
-        pairs = [
-            (factor.unbind(), d_part.unbind())
-            for factor, d_part in zip(factors.chunk(3, -1), d_gates.chunk(3, -1), strict=True)
-        ]
+        three = d_gates.view(steps, -1, 3, hidden).unbind()
         d_h = d_last
         for t in range(steps - 1, -1, -1):
             d_h = torch.add(d_h, d_out[t])
-            d_now = d_at[t].copy_(d_h)
-            for factor, d_part in pairs:
-                torch.mul(d_now, factor[t], out=d_part[t])
+            three[t].mul_(d_at[t].copy_(d_h)[:, None])
             through = d_gate[t] @ w_hh
             d_h = torch.addcmul(through.float() if low else through, d_h, z_at[t])
         d_w_hh, d_b_hh = _weight_gradient(d_gates, states), _summed(d_gates)
@@ -208,7 +201,7 @@ class _Lstm(torch.autograd.Function):
         steps, batch, rows = gates_x.shape
         hidden = rows // 4
         low = gates_x.dtype != torch.float32
-        gates = gates_x + (b_ih + b_hh)
+        gates = gates_x.add_(b_ih + b_hh)
         states = gates_x.new_empty(steps + 1, batch, hidden)
         states[0] = h
         cells = c.new_empty(steps + 1, batch, hidden)
@@ -236,7 +229,7 @@ class _Lstm(torch.autograd.Function):
         ctx: Any, d_output: Tensor, d_last: Tensor, d_last_c: Tensor
     ) -> tuple[Tensor, ...]:
         gates, states, cells, shown, w_hh = ctx.saved_tensors
-        steps = len(shown)
+        steps, _, hidden = shown.shape
         i, f, g, o = gates.chunk(4, dim=-1)
         factors = torch.empty_like(gates)  # of ī, f̄, ḡ (by c̄) and ō (by h̄)
         of_i, of_f, of_g, of_o = factors.chunk(4, dim=-1)
@@ -245,21 +238,17 @@ class _Lstm(torch.autograd.Function):
         torch.sub(1, g.square(), out=of_g).mul_(i)
         torch.sub(1, o, out=of_o).mul_(o).mul_(shown)
         of_c = (1 - shown.square()).mul_(o)
-        d_gates = torch.empty_like(gates)
+        d_gates = factors  # each factor becomes what it is a factor of
         d_gate, d_out = d_gates.unbind(), d_output.unbind()
         f_at, c_factor = f.float().unbind(), of_c.float().unbind()
-        *by_c, by_h = (
-            (factor.unbind(), d_part.unbind())
-            for factor, d_part in zip(factors.chunk(4, -1), d_gates.chunk(4, -1), strict=True)
-        )
+        four = d_gates.view(steps, -1, 4, hidden)
+        by_c, by_h = four[:, :, :3].unbind(), four[:, :, 3].unbind()
         d_h, d_c = d_last.to(gates.dtype), d_last_c
         for t in range(steps - 1, -1, -1):
             d_h = torch.add(d_h, d_out[t])
             d_c = torch.addcmul(d_c, d_h.float(), c_factor[t])
-            d_now = d_c.to(gates.dtype)
-            for factor, d_part in by_c:
-                torch.mul(d_now, factor[t], out=d_part[t])
-            torch.mul(d_h, by_h[0][t], out=by_h[1][t])
+            by_c[t].mul_(d_c.to(gates.dtype)[:, None])
+            by_h[t].mul_(d_h)
             d_c = d_c * f_at[t]
             d_h = d_gate[t] @ w_hh
         d_bias = _summed(d_gates)

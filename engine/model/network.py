@@ -55,12 +55,13 @@ class SeededDropout(nn.Module):
         return (x * self._kept(x, keep)).div_(keep)
 
     def _kept(self, x: Tensor, keep: float) -> Tensor:
-        """True with probability `keep` (to 1/65,536), in the shape of x. Four 16-bit draws are cut
-        from each 64-bit one, which takes a fifth of the time that `bernoulli_` does on a CPU."""
+        """True with probability `keep` (to 1/65,536), in the shape and the memory order of x. Four
+        16-bit draws are cut from each 64-bit one, which takes a fifth of the time that `bernoulli_`
+        does on a CPU."""
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
         words.random_(-(2**63), None, generator=self.generator)
-        draws = words.view(torch.int16)[: x.numel()].view(x.shape)
-        return draws < round(keep * 2**16) - 2**15
+        kept = words.view(torch.int16)[: x.numel()] < round(keep * 2**16) - 2**15
+        return kept.as_strided(x.shape, torch.empty_like(x).stride())
 
 
 class OneHotLayer(nn.Module):

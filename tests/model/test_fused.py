@@ -60,7 +60,7 @@ def test_the_fused_recurrence_is_the_one_of_the_cells(
     leaves = leaves_of(cell)
     gates_x, *state, w_hh, b_ih, b_hh = leaves.values()
     output, final = fused.recurrence(
-        cell, gates_x.to(precision), tuple(state), w_hh, b_ih, b_hh, reverse
+        cell, gates_x.to(precision, copy=True), tuple(state), w_hh, b_ih, b_hh, reverse
     )
     simple, simple_final = unroll(
         cell, gates_x.transpose(0, 1) + b_ih, tuple(state), w_hh, b_hh, reverse
@@ -81,7 +81,7 @@ def test_what_was_given_is_left_as_it_was(cell: Cell) -> None:
     leaves = leaves_of(cell)
     before = {name: leaf.detach().clone() for name, leaf in leaves.items()}
     gates_x, *state, w_hh, b_ih, b_hh = leaves.values()
-    output, final = fused.recurrence(cell, gates_x, tuple(state), w_hh, b_ih, b_hh)
+    output, final = fused.recurrence(cell, gates_x.clone(), tuple(state), w_hh, b_ih, b_hh)
     kept = output.detach().clone()
     weights = [torch.ones_like(part) for part in (output, *final)]
     torch.autograd.backward([output, *final], weights)
@@ -103,7 +103,7 @@ def test_a_long_memory_survives_low_precision(cell: Cell) -> None:
     bias = torch.zeros(GATES[cell] * hidden)
     nothing = torch.zeros(GATES[cell] * hidden, hidden), bias, bias
     ends = [
-        fused.recurrence(cell, gates_x.to(precision), state, *nothing)[1][-1]
+        fused.recurrence(cell, gates_x.to(precision, copy=True), state, *nothing)[1][-1]
         for precision in (torch.float32, torch.bfloat16)
     ]
     assert_alike(ends[1], ends[0], 0.05, "the state after many small changes")
