@@ -124,7 +124,9 @@ class TrainingLoop:
         if self._evaluating is not None:
             return self._evaluate_further()
         if self._due(self.plan.evaluate_every, progress.evaluated_step) and len(self._held_out) > 1:
-            self._evaluating = evaluation.stateful(self.trainer.network, self._held_out)
+            self._evaluating = evaluation.stateful(
+                self.trainer.network, self._held_out, precision=self.trainer.precision
+            )
             return self._enter(RunState.EVALUATING)
         if self._due(self.plan.checkpoint_every, self._save_tried):
             return self.save()

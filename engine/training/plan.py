@@ -12,7 +12,7 @@ from engine.errors import ConfigError
 
 EVALUATIONS = 40  # about so many points on the held-out curve
 EVALUATION_SHARE = 0.06  # at most this share of the work goes into them
-EVALUATION_COST = 1 / 3  # a character evaluated against one trained: forward without backward
+EVALUATION_COST = 1 / 2  # a character evaluated against one trained, forward in narrower batches
 CHECKPOINTS = 10
 SAMPLES = 10
 FEWEST_STEPS = 20  # between two samples, however short the run

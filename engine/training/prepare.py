@@ -186,7 +186,7 @@ def _evaluation_seconds(trainer: Trainer, held_out: Ids) -> float:
     """The time of a whole evaluation, from that of its second piece; the first also warms up."""
     if len(held_out) < 2:
         return 0.0
-    pieces = evaluation.stateful(trainer.network, held_out)
+    pieces = evaluation.stateful(trainer.network, held_out, precision=trainer.precision)
     first = next(pieces)
     before = time.perf_counter()
     second = next(pieces, None)

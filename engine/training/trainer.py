@@ -50,7 +50,8 @@ class Trainer:
         self.network = CharRNN(config.model, vocabulary_size, seed=config.seed)
         self.network.to_device(device)
         self.batches = Batches(ids, plan.batch, plan.time_steps, config.sampling, config.seed)
-        self.optimizers = _optimizers(config, plan, self.network)
+        self.precision = torch.bfloat16 if plan.precision == "bf16" else torch.float32
+        self.optimizers = _optimizers(config, self.precision, self.network)
         self.step_count = 0
         self.rate_scale = 1.0
         self.state: State | None = None
@@ -103,9 +104,8 @@ class Trainer:
         return StepReport(self.step_count, value, norm, rate, applied)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.plan.precision == "bf16"
-        )
+        low = self.precision != torch.float32
+        return torch.autocast(self.device.type, dtype=self.precision, enabled=low)
 
     def _tensor(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(rows).to(self.device)
@@ -148,7 +148,7 @@ class Trainer:
 
 
 def _optimizers(
-    config: TrainingConfig, plan: Plan, network: CharRNN
+    config: TrainingConfig, precision: torch.dtype, network: CharRNN
 ) -> list[torch.optim.Optimizer]:
     """SGD, Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019), or Muon for the matrices of
     recurrent layers and AdamW for the rest. AdamW decays weight matrices only, not biases."""
@@ -166,7 +166,6 @@ def _optimizers(
     ]
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, fused=True)]
     if inner:
-        precision = torch.bfloat16 if plan.precision == "bf16" else torch.float32
         found.append(Muon(inner, rate, weight_decay=config.weight_decay, precision=precision))
     return found
 

@@ -33,6 +33,7 @@ def trainer(ids: np.ndarray = REPETITIVE, **changes: Any) -> Trainer:
     model = {"embedding": 4, "hidden": 12, "dropout": 0.0}
     model.update({k: changes.pop(k) for k in list(changes) if k in ModelConfig.model_fields})
     values = {"batch": 4, "time_steps": 8, "steps": 60, "learning_rate": 0.02, "warm_up": 0.0}
+    values |= {"optimizer": "adamw", "weight_decay": 0.01}
     precision = changes.pop("precision", "fp32")
     config = TrainingConfig(model=ModelConfig(**model), **{**values, **changes})
     plan = make_plan(
