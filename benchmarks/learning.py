@@ -82,7 +82,7 @@ def lyricrnn(
     for seconds, line in lines_of(command):
         if line:
             told = json.loads(line)
-            if told["event"] == "evaluated":
+            if told["event"] == "evaluation":
                 curve.append((seconds, told["loss"]))
     row = {"wall s": seconds, "steps": told["step"], "chars/s": told["characters_per_second"]}
     for protocol in PROTOCOLS:
