@@ -132,8 +132,8 @@ class TrainingConfig(Settings):
     batch: int = Field(default=64, ge=1, le=65536)
     time_steps: int = Field(default=64, ge=1, le=65536)
     optimizer: Optimizer = "muon"
-    learning_rate: float = Field(default=5e-3, gt=0, le=1000)
-    weight_decay: float = Field(default=0.1, ge=0, le=10)
+    learning_rate: float = Field(default=1.2e-2, gt=0, le=1000)
+    weight_decay: float = Field(default=0.05, ge=0, le=10)
     clip_norm: float = Field(default=1.0, ge=0)
     schedule: Schedule = "cosine"
     warm_up: float = Field(default=0.02, ge=0, le=1)

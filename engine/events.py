@@ -102,6 +102,14 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that was decided and that a person may like to know, such as the network that a
+    budget was found to be best spent on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The run ended by an error; `message` is its sentence, `error` the exception itself."""
 
@@ -176,7 +184,7 @@ class CorpusView:
     vocabulary: tuple[tuple[int, str, int], ...]
 
 
-Event = Evaluated | Sampled | Checkpointed | StateChanged | Warned | Failed | Finished
+Event = Evaluated | Sampled | Checkpointed | StateChanged | Warned | Noted | Failed | Finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from engine.events import (
     CorpusView,
     Event,
     Failed,
+    Noted,
     RunState,
     RunSummary,
     RunView,
@@ -131,6 +132,8 @@ class Worker:
             recent.remember(place)
         path = path or new_path(corpus.name)
         run, warnings = prepare.new_run(path, corpus, config, name, self._interrupt.is_set)
+        if run.facts.picked:
+            tell(Noted(run.facts.picked))
         self._begin(run, config.device, tell, warnings)
         return path
 

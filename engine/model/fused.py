@@ -114,7 +114,7 @@ class _Rnn(torch.autograd.Function):
         states = gates_x.new_empty(steps + 1, batch, hidden)
         states[0] = h
         torch.add(gates_x, b_ih + b_hh, out=states[1:])
-        at, w_t = states.unbind(), w_hh.t()
+        at, w_t = states.unbind(), w_hh.t().contiguous()
         for t in range(steps):
             at[t + 1].addmm_(at[t], w_t).tanh_()
         ctx.save_for_backward(states, w_hh)
@@ -148,7 +148,7 @@ class _Gru(torch.autograd.Function):
         gates[..., 2 * hidden :] = b_hh[2 * hidden :]
         states = gates_x.new_empty(steps + 1, batch, hidden)
         states[0] = h
-        at, gate, n, w_t = states.unbind(), gates.unbind(), new.unbind(), w_hh.t()
+        at, gate, n, w_t = states.unbind(), gates.unbind(), new.unbind(), w_hh.t().contiguous()
         r_z = gates[..., : 2 * hidden].unbind()
         r, z, q = (part.unbind() for part in gates.chunk(3, dim=-1))
         for t in range(steps):
@@ -207,7 +207,12 @@ class _Lstm(torch.autograd.Function):
         cells = c.new_empty(steps + 1, batch, hidden)
         cells[0] = c
         shown = gates_x.new_empty(steps, batch, hidden)  # tanh(c')
-        at, c_at, tanh_c, w_t = states.unbind(), cells.unbind(), shown.unbind(), w_hh.t()
+        at, c_at, tanh_c, w_t = (
+            states.unbind(),
+            cells.unbind(),
+            shown.unbind(),
+            w_hh.t().contiguous(),
+        )
         gate, i_f = gates.unbind(), gates[..., : 2 * hidden].unbind()
         i_f_g = gates[..., : 3 * hidden].unbind()
         g, o = (gates[..., k * hidden : (k + 1) * hidden].unbind() for k in (2, 3))

@@ -50,9 +50,10 @@ class SeededDropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.probability == 0.0:
             return x
-        keep = 1.0 - self.probability
-        # Divided after the product: 1/keep itself, rounded to bfloat16, would be biased.
-        return (x * self._kept(x, keep)).div_(keep)
+        # Kept values grow by a number that bfloat16 can hold, and the share that is kept is its
+        # inverse: so the mean stays, in either precision, and one product does all.
+        growth = float(torch.tensor(1.0 / (1.0 - self.probability), dtype=torch.bfloat16))
+        return x * self._kept(x, 1.0 / growth).to(x.dtype).mul_(growth)
 
     def _kept(self, x: Tensor, keep: float) -> Tensor:
         """True with probability `keep` (to 1/65,536), in the shape and the memory order of x. Four

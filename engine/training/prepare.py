@@ -68,9 +68,9 @@ def _written(
     )
     warnings = list(split.warnings)
     device = devices.choose(config.device)
+    picked = ""
     if config.shape == "searched" and config.minutes is not None:
         config, picked = search.best_shape(config, vocabulary.size, training, device, stopped)
-        warnings.append(picked)
     batch, time_steps, shrunk = fit(len(training), config.batch, config.time_steps)
     if shrunk:
         warnings.append(shrunk)
@@ -120,6 +120,7 @@ def _written(
         ),
         config=config,
         plan=plan_of(steps),
+        picked=picked,
     )
     return draft.finish(facts, vocabulary), warnings
 

@@ -72,6 +72,8 @@ class RunFacts(Settings):
     corpus: CorpusFacts
     config: TrainingConfig
     plan: Plan
+    picked: str = ""
+    """Why a searched shape is as it is, for a person."""
 
 
 def new_path(corpus_name: str) -> Path:

@@ -28,9 +28,9 @@ from engine.training.batches import fit
 from engine.training.plan import make_plan, precision_for
 from engine.training.trainer import Trainer
 
-CHARACTERS_PER_WEIGHT = 12
+CHARACTERS_PER_WEIGHT = 7
 MEASURED_SIZES = (128, 256, 512)
-MEASURED_SECONDS = 0.6  # for each of them
+MEASURED_SECONDS = 0.4  # for each of them
 SIZES = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 MOST_READINGS = 30  # of a text, after which it teaches nothing more
 LARGE_VOCABULARY = 512  # from which the output's rows are the embedding's

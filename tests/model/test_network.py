@@ -199,13 +199,21 @@ def test_a_vocabulary_without_a_character_is_refused() -> None:
 # --- Dropout ------------------------------------------------------------------------------------
 
 
-def test_dropout_zeroes_its_share_and_keeps_the_mean() -> None:
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("time_first", [False, True])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(
+    precision: torch.dtype, time_first: bool
+) -> None:
     drop = SeededDropout(0.3)
     drop.generator = seeded(6)
-    kept = drop.train()(torch.ones(400, 500))
+    ones = torch.ones(400, 500, dtype=precision)
+    kept = drop.train()(ones.t() if time_first else ones)
     # 200,000 draws: the share's standard error is 0.001.
-    assert (kept == 0).float().mean().item() == pytest.approx(0.3, abs=0.006)
-    assert kept[kept != 0].unique().tolist() == pytest.approx([1 / 0.7])
+    share = (kept == 0).float().mean().item()
+    assert share == pytest.approx(0.3, abs=0.006)
+    (growth,) = kept[kept != 0].unique().tolist()
+    assert growth == pytest.approx(1 / 0.7, rel=0.004)  # as near as bfloat16 has it
+    assert kept.float().mean().item() == pytest.approx(1, abs=0.008)
 
 
 @each_input

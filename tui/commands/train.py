@@ -18,6 +18,7 @@ from engine.events import (
     Event,
     Failed,
     Finished,
+    Noted,
     RunState,
     Sampled,
     Warned,
@@ -335,6 +336,9 @@ class _Session:
                 self._put("sample", asdict(event))
             case Checkpointed():
                 self._put("checkpoint", asdict(event))
+            case Noted():
+                self._watcher.line(event.message)
+                self._put("note", asdict(event))
             case Warned():
                 self._watcher.line(event.message, warning=True)
                 self._put("warning", asdict(event))

@@ -28,6 +28,7 @@ from engine.events import (
     Event,
     Failed,
     Finished,
+    Noted,
     RunState,
     RunView,
     Sampled,
@@ -337,6 +338,8 @@ class Studio(Screen[None]):
                 number = stream.begin(entry.header, entry.prompt)
                 stream.write(number, entry.text)
                 stream.end(number)
+            case Noted():
+                self.notify(display.visible(event.message), timeout=12, markup=False)
             case Warned():
                 self._last_words.append(event.message)
                 self._warn(event.message)
