@@ -1,14 +1,15 @@
 """Held-out loss for wall time on one text: lyricrnn beside nanoGPT's recipe and a textbook loop.
 
     python benchmarks/learning.py TEXT [--minutes 2.6] [--preset auto] [--seeds 0 1 2]
-        [--nanogpt CHECKOUT] [--textbook] [--picture curves.svg]
+        [--nanogpt CHECKOUT] [--textbook] [--picture curves.svg] [--mark LOSS NAME]
 
 The last tenth of TEXT is held out. With `--nanogpt`, the path of a checkout of karpathy/nanoGPT,
 its README's CPU command runs first, and every other learner gets the wall time that it took, start
 and evaluations included. `--textbook` adds the loop of textbooks at its best for this: an
 embedding, one torch.nn.GRU of 512, batches of 32 × 64, AdamW 2e-3 with cosine, bfloat16 autocast.
 Losses are nats per character over the whole held-out text by both protocols; nanoGPT's is its own
-figure, on random windows of 64. The picture has the losses as they were reported on the way.
+figure, on random windows of 64. The picture has the losses as they were reported on the way, and a
+line at the loss that `--mark` names.
 """
 
 from __future__ import annotations
@@ -102,12 +103,12 @@ def textbook(text: Path, seconds: float) -> Curve:
     return found
 
 
-def picture(curves: dict[str, Curve]) -> str:
+def picture(curves: dict[str, Curve], marks: dict[str, float]) -> str:
     """The curves as SVG: seconds to the right, nats per character upwards."""
     width, height, left, right, top, bottom = 800, 420, 60, 190, 20, 50
     points = [point for curve in curves.values() for point in curve]
     last = max(x for x, _ in points)
-    low = math.floor(min(y for _, y in points) * 10) / 10
+    low = math.floor(min([*marks.values(), *(y for _, y in points)]) * 10) / 10
     # From where the curves are past their first fall, which would flatten the rest.
     high = math.ceil(statistics.quantiles([y for _, y in points], n=10)[8] * 10) / 10
 
@@ -131,6 +132,12 @@ def picture(curves: dict[str, Curve]) -> str:
             f'<text x="{left - 8}" y="{float(at_y[1]) + 4}" text-anchor="end">{y:.2f}</text>'
             f'<text x="{at_x[0]}" y="{height - bottom + 18}" text-anchor="middle">{x:.0f}</text>'
         )
+    for name, y in marks.items():
+        _, down = place(0, y).split(",")
+        parts.append(
+            f'<path d="M{left},{down} H{width - right}" stroke="#888" stroke-dasharray="4 4"/>'
+            f'<text x="{left + 6}" y="{float(down) - 5}">{name} {y:.3f}</text>'
+        )
     for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
         path = " ".join(place(x, y) for x, y in curve)
         end = place(*curve[-1]).split(",")
@@ -151,6 +158,7 @@ def main() -> None:
     parser.add_argument("--nanogpt", type=Path)
     parser.add_argument("--textbook", action="store_true")
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--mark", nargs=2, metavar=("LOSS", "NAME"))
     given = parser.parse_args()
     os.chdir(Path(__file__).parent.parent)
     curves: dict[str, Curve] = {}
@@ -177,7 +185,8 @@ def main() -> None:
     medians = (f"{statistics.median(values):,.3f}" for values in columns.values())
     print("| " + " | ".join(["median", *medians]) + " |")
     if given.picture is not None:
-        given.picture.write_text(picture(curves), encoding="utf-8")
+        marks = {given.mark[1]: float(given.mark[0])} if given.mark else {}
+        given.picture.write_text(picture(curves, marks), encoding="utf-8")
 
 
 if __name__ == "__main__":

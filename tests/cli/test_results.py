@@ -259,7 +259,7 @@ def test_corpus_show_tells_what_cleaning_finds_and_does(lyricrnn: Any, tmp_path:
     assert told["cleaning"] == {"trailing_space": 1, "blank_lines": 2, "credits": 1}
     assert told["changed"] == ["credits"]
     assert (told["songs"], told["near_copies"]) == (2, 1)
-    assert told["suggestion"]["preset"] == "cpu"
+    assert told["suggestion"]["preset"] == "auto"
     told = lyricrnn("corpus", "show", path, "--clean", "--json").json
     assert told["changed"] == ["trailing_space", "blank_lines", "credits", "duplicates"]
     assert told["songs"] == 1

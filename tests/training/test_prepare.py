@@ -10,7 +10,7 @@ import torch
 
 from engine.corpus.corpus import Corpus
 from engine.errors import CorpusError, Interrupted, RunError
-from engine.training import prepare
+from engine.training import prepare, search
 from engine.training.prepare import new_run
 from engine.training.run import Run
 
@@ -46,6 +46,20 @@ def test_measuring_changes_nothing_in_the_run(
     for run in (timed, counted):
         workshop.finish(workshop.loop(run))
     assert timed.metrics_path.read_bytes() == counted.metrics_path.read_bytes()
+
+
+def test_a_searched_shape_is_frozen_and_told(
+    workshop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MEASURED_STEPS", 6)
+    monkeypatch.setattr(search, "MEASURED_SECONDS", 1e-9)
+    monkeypatch.setattr(search, "MEASURED_SIZES", (16, 32))
+    changes = {"steps": None, "minutes": 0.02, "evaluate_every": 0, "shape": "searched"}
+    run, _ = prepared(workshop, workshop.songs, **changes)
+    picked = Run.open(run.path).facts
+    assert f"Picked a GRU of {picked.config.model.hidden} features" in picked.picked
+    loop = workshop.loop(run)
+    assert loop.trainer.network.config == picked.config.model
 
 
 def test_stopping_while_measuring_leaves_nothing_behind(workshop: Any) -> None:

@@ -86,7 +86,7 @@ async def test_the_first_book_is_shown_and_enter_takes_it(home: Path) -> None:
     async with opened() as reader:
         await reader.until(lambda: "songs       " in reader.report)
         assert "lines by their characters" in reader.report
-        assert "preset cpu" in reader.report
+        assert "preset auto" in reader.report
         await reader.pilot.press("enter")
         await reader.until(lambda: reader.chosen)
     assert reader.chosen == [Chosen(str(library.shipped()[0].path), CorpusConfig())]
