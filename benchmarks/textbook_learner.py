@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from engine.corpus.corpus import Corpus
 
 HIDDEN, EMBEDDING, BATCH, TIME_STEPS, RATE = 512, 128, 32, 64, 2e-3
-WARMED_UP, TIMED, LOOKS = 4, 12, 20  # steps, steps, evaluations
+WARMED_UP, TIMED, LOOKS = 4, 12, 6  # steps, steps, evaluations
 
 
 class Network(nn.Module):
