@@ -61,15 +61,15 @@ class FusedLstm(nn.LSTM):
 
     def forward(self, x: Tensor, state: StepState) -> tuple[Tensor, StepState]:  # type: ignore[override]
         """x (B, T, E), state (D, B, H) each -> output (B, T, D·H), final state (D, B, H)."""
-        output, final = super().forward(x, state)
-        return output, final
+        h, c = state
+        return super().forward(x, (h, c))
 
 
 def _forward(layer: nn.RNNBase, x: Tensor, state: StepState, by_torch: Any) -> tuple[Any, ...]:
     if x.is_cuda:
-        output, final = by_torch(x, state if len(state) == 2 else state[0])
-        return output, final if isinstance(final, tuple) else (final,)
-    cell: Cell = _CELL_OF[layer.mode]
+        output, final = by_torch(x, state[0])
+        return output, (final,)
+    cell: Cell = "gru" if layer.mode == "GRU" else "rnn"
     x = x.transpose(0, 1)  # the recurrence has time first, so that a step's memory is in one piece
     outputs, finals = [], []
     for direction in range(2 if layer.bidirectional else 1):
@@ -274,7 +274,5 @@ def _summed(d_gates: Tensor) -> Tensor:
     rows = d_gates.flatten(0, 1)
     return (rows.new_ones(1, len(rows)) @ rows)[0]
 
-
-_CELL_OF: dict[str, Cell] = {"RNN_TANH": "rnn", "GRU": "gru", "LSTM": "lstm"}
 
 _FUNCTIONS: dict[Cell, type[torch.autograd.Function]] = {"rnn": _Rnn, "gru": _Gru, "lstm": _Lstm}
