@@ -3,9 +3,11 @@
     python benchmarks/textbook.py [--text corpora/chinese] [--rounds 3]
 
 The first 10,000 characters of a Chinese text, line ends made spaces, H = 256, batches of 32 × 35
-adjacent pieces, trained until an epoch's perplexity is 1.02 or less. The textbook loop (Dive into
+adjacent pieces, trained until an epoch's perplexity is 1.05 or less. The textbook loop (Dive into
 Deep Learning and its kin): one-hot vectors into torch.nn.RNN, a dense output, Adam 1e-3, gradients
-clipped at 0.01. Beside it lyricrnn's trainer, in turns.
+clipped at 0.01. Beside it lyricrnn's trainer, in turns. Its epochs begin at a random offset, so the
+first character of each of the 32 rows can never be known, which alone costs a perplexity of about
+1.02.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from engine.memory import keep_freed
 from engine.training.plan import make_plan
 from engine.training.trainer import Trainer
 
-CHARACTERS, HIDDEN, BATCH, TIME_STEPS, KNOWN, MOST_EPOCHS = 10_000, 256, 32, 35, 1.02, 2000
+CHARACTERS, HIDDEN, BATCH, TIME_STEPS, MOST_EPOCHS = 10_000, 256, 32, 35, 1000
 
 
 def textbook(ids: torch.Tensor, vocabulary: int, seed: int) -> Callable[[], float]:
@@ -91,10 +93,10 @@ def epoch_of(trainer: Trainer) -> Callable[[], float]:
     return epoch
 
 
-def until_known(epoch: Callable[[], float]) -> tuple[float, int]:
-    """Seconds and epochs."""
+def until_known(epoch: Callable[[], float], known: float) -> tuple[float, int]:
+    """Seconds and epochs until the perplexity of an epoch."""
     began, epochs = time.perf_counter(), 1
-    while epoch() > KNOWN and epochs < MOST_EPOCHS:
+    while epoch() > known and epochs < MOST_EPOCHS:
         epochs += 1
     return time.perf_counter() - began, epochs
 
@@ -103,10 +105,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--text", default="corpora/chinese")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cell", default="rnn")
+    parser.add_argument("--cell", default="gru")
     parser.add_argument("--optimizer", default="muon")
-    parser.add_argument("--rate", type=float, default=1e-2)
-    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--rate", type=float, default=6e-3)
+    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--known", type=float, default=1.05)
     given = parser.parse_args()
     keep_freed()
     corpus = Corpus.load(given.text, CorpusConfig(newline="space", limit=CHARACTERS))
@@ -118,8 +121,10 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     ratios = []
     for seed in range(given.rounds):
-        slow, slow_epochs = until_known(textbook(tensor, vocabulary.size, seed))
-        fast, fast_epochs = until_known(epoch_of(own(ids, vocabulary.size, seed, given)))
+        slow, slow_epochs = until_known(textbook(tensor, vocabulary.size, seed), given.known)
+        fast, fast_epochs = until_known(
+            epoch_of(own(ids, vocabulary.size, seed, given)), given.known
+        )
         ratios.append(slow / fast)
         print(
             f"| {seed} | {slow:.1f} | {slow_epochs} | {fast:.1f} | {fast_epochs} | "
