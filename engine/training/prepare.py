@@ -104,6 +104,8 @@ def _written(
         left = config.minutes * 60 - (time.perf_counter() - began)
         seconds = max(SUSTAINED * left, per_step)
         steps = max(1, int(seconds / per_step))
+        if picked:
+            steps = min(steps, max(1, search.MOST_READINGS * provisional.batches_per_epoch))
     source = corpus.sources[0] if corpus.sources else None
     facts = RunFacts(
         created=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}",

@@ -75,10 +75,16 @@ def best_shape(
     read = characters(hidden)
     picked = shaped(config, hidden, vocabulary_size, text, readings=read / text)
     model = picked.model
-    return picked, (
-        f"Picked a {model.cell.upper()} of {hidden:,} features, dropout {model.dropout:g}: in "
-        f"{config.minutes:g} minutes this machine reads about {_rounded(read)} characters with it, "
-        f"{read / text:.1f} times through the text."
+    if read < MOST_READINGS * text:
+        why = (
+            f"in {config.minutes:g} minutes this machine reads about {_rounded(read)} characters "
+            f"with it, {read / text:.1f} times through the text."
+        )
+    else:
+        why = f"it reads the text {MOST_READINGS} times, after which it would learn it by heart."
+    return (
+        picked,
+        f"Picked a {model.cell.upper()} of {hidden:,} features, dropout {model.dropout:g}: {why}",
     )
 
 

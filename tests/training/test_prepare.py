@@ -54,10 +54,13 @@ def test_a_searched_shape_is_frozen_and_told(
     monkeypatch.setattr(prepare, "MEASURED_STEPS", 6)
     monkeypatch.setattr(search, "MEASURED_SECONDS", 1e-9)
     monkeypatch.setattr(search, "MEASURED_SIZES", (16, 32))
-    changes = {"steps": None, "minutes": 0.02, "evaluate_every": 0, "shape": "searched"}
+    changes = {"steps": None, "minutes": 10, "evaluate_every": 0, "shape": "searched"}
     run, _ = prepared(workshop, workshop.songs, **changes)
     picked = Run.open(run.path).facts
     assert f"Picked a GRU of {picked.config.model.hidden} features" in picked.picked
+    # A text this short is read as often as it is worth long before the time is up.
+    assert picked.plan.steps == search.MOST_READINGS * picked.plan.batches_per_epoch
+    assert f"reads the text {search.MOST_READINGS} times" in picked.picked
     loop = workshop.loop(run)
     assert loop.trainer.network.config == picked.config.model
 
