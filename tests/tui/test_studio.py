@@ -269,7 +269,7 @@ async def test_a_new_run_from_the_form_to_its_end(home: Path, songs: str) -> Non
         await hands.dialog(Form)
         await hands.write("tiny")
         await hands.press("tab")
-        await hands.write("0.01")
+        await hands.write("0.05")
         await hands.press("tab", "tab")
         await hands.write("8")
         await hands.press("enter")
