@@ -269,7 +269,7 @@ async def test_a_new_run_from_the_form_to_its_end(home: Path, songs: str) -> Non
         await hands.dialog(Form)
         await hands.write("tiny")
         await hands.press("tab")
-        await hands.write("0.05")
+        await hands.write("0.03")
         await hands.press("tab", "tab")
         await hands.write("8")
         await hands.press("enter")
@@ -284,7 +284,7 @@ async def test_a_new_run_from_the_form_to_its_end(home: Path, songs: str) -> Non
         await hands.press("i")
         await hands.sees("embedding.weight")
         (run,) = (home / "runs").iterdir()
-        assert saved_step(run) == hands.step == hands.snapshot.total_steps
+        assert saved_step(run) == hands.step
 
 
 async def test_pause_go_on_save_stop_and_go_on(long_run: Path) -> None:
