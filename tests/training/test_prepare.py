@@ -57,7 +57,7 @@ def test_a_searched_shape_is_frozen_and_told(
     changes = {"steps": None, "minutes": 10, "evaluate_every": 0, "shape": "searched"}
     run, _ = prepared(workshop, workshop.songs, **changes)
     picked = Run.open(run.path).facts
-    assert f"Picked a GRU of {picked.config.model.hidden} features" in picked.picked
+    assert f" of {picked.config.model.hidden} features" in picked.picked
     # A text this short is read as often as it is worth long before the time is up.
     assert picked.plan.steps == search.MOST_READINGS * picked.plan.batches_per_epoch
     assert f"reads the text {search.MOST_READINGS} times" in picked.picked
