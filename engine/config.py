@@ -93,6 +93,8 @@ class CorpusConfig(Settings):
     `encoding` is a name that Python knows (None: found out). `labels` such as `[Chorus]`, and
     marks such as `(x2)`, are kept, stripped, or made into `structure`: labels alike in brackets,
     and lines repeated as they are sung. `duplicates` that are kept stay on one side of the split.
+    With `lines_reversed` the network reads every line from its end, so that it writes the rhyme
+    first.
     """
 
     encoding: str | None = None
@@ -102,11 +104,21 @@ class CorpusConfig(Settings):
     credits: Literal["strip", "keep"] = "strip"
     duplicates: Literal["keep", "drop"] = "keep"
     script: Literal["keep", "simplified", "traditional"] = "keep"
+    lines_reversed: bool = False
     newline: Newline = "keep"
     limit: int = Field(default=0, ge=0)
     min_count: int = Field(default=1, ge=1)
     split: SplitBy = "song"
     held_out: float = Field(default=0.1, ge=0, le=0.9)
+
+    @model_validator(mode="after")
+    def _with_lines_to_reverse(self) -> Self:
+        if self.lines_reversed and self.newline == "space":
+            raise ValueError(
+                "lines_reversed needs the line ends that newline = 'space' takes away: use one of "
+                "them."
+            )
+        return self
 
     def cleaned(self) -> Self:
         """The same with every step of cleaning that leaves the words as they are sung."""
@@ -173,6 +185,9 @@ class GenerationConfig(Settings):
     `length` counts the characters written after the prompt; 0 writes nothing. `temperature` 0 is
     greedy: always the likeliest character. `top_k` 0 and `top_p` 1 are off. `lines` stops after
     so many lines (0: only the length stops). A `seed` of None draws a fresh one, which is told.
+
+    In a form, no more than `max_copy` characters in a row are taken from the songs (0: as many as
+    come), and `look_ahead` lines are written for each that is kept: 1 takes the first.
     """
 
     length: int = Field(default=200, ge=0, le=10_000_000)
@@ -181,3 +196,5 @@ class GenerationConfig(Settings):
     top_p: float = Field(default=1.0, gt=0, le=1)
     lines: int = Field(default=0, ge=0)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
+    max_copy: int = Field(default=0, ge=0, le=1000)
+    look_ahead: int = Field(default=32, ge=1, le=1024)

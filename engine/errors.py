@@ -31,6 +31,14 @@ class PromptError(InputError):
     """A request to generate that this network cannot serve."""
 
 
+class FormError(InputError):
+    """A form that contradicts itself, or that cannot be met with this vocabulary."""
+
+
+class DraftError(InputError):
+    """A draft that cannot be read or written, or a change that it refuses."""
+
+
 class DeviceError(InputError):
     """A device that this machine does not have."""
 

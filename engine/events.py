@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine.config import TrainingConfig
     from engine.model.trace import FlowFacts, TensorFacts
+    from engine.writing.originality import Copy
 
 
 class RunState(StrEnum):
@@ -190,7 +191,42 @@ Event = Evaluated | Sampled | Checkpointed | StateChanged | Warned | Noted | Fai
 @dataclass(frozen=True, slots=True)
 class Character:
     """One generated character, and the probability that the network gave it when it was drawn
-    (after temperature, top-k and top-p)."""
+    (after temperature, top-k and top-p).
+
+    In a form, `probability` is the network's own, `forbidden` the share of its choices that the
+    form took away, and `choices` the likeliest characters with their probabilities, forbidden
+    ones among them.
+    """
 
     text: str
     probability: float
+    forbidden: float = 0.0
+    choices: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineCandidate:
+    """One way to write a line. `nats` is the network's own mean −ln p of a character, `copied` the
+    share of characters that stand in `copies`; `seed` and `number` tell it from the others."""
+
+    text: str
+    nats: float
+    copied: float
+    copies: tuple[Copy, ...]
+    characters: tuple[Character, ...]
+    seed: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineMeasure:
+    """A line of a lyric in form: what the form asked and what it got. `asked` and `length` count
+    characters or syllables, `rhyme` is the form's letter, `sound` what the line rhymes on, `nats`
+    the network's mean −ln p of a character."""
+
+    text: str
+    asked: int | None
+    length: int
+    rhyme: str
+    sound: str
+    nats: float

@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -32,6 +32,8 @@ from engine.events import (
     Event,
     Failed,
     Finished,
+    LineCandidate,
+    LineMeasure,
     RunSummary,
     RunView,
     TrainingSnapshot,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from engine.corpus.interruption import Stopped
     from engine.corpus.summary import CorpusSummary
     from engine.worker import Job, Worker
+    from engine.writing.form import Form
+    from engine.writing.originality import Copy
 
 T = TypeVar("T")
 
@@ -248,14 +252,51 @@ class Engine:
         return await self._do(lambda worker: worker.runs())
 
     def generate(
-        self, prompt: str = "", config: GenerationConfig | None = None, *, record: bool = False
+        self,
+        prompt: str = "",
+        config: GenerationConfig | None = None,
+        *,
+        form: Form | None = None,
+        record: bool = False,
     ) -> TextStream:
-        """Writes with the open network, or with the one in training as it is at this moment.
+        """Writes with the open network, or with the one in training as it is at this moment, in a
+        form where one is given.
 
         Returns an asynchronous iterator of `Character`. With `record` the text is added to the
-        run's samples. Errors, such as no network being open, are raised when it is iterated.
+        run's samples. Errors, such as no network being open, or a form that cannot be met, are
+        raised when it is iterated.
         """
-        return TextStream(self, prompt, config or GenerationConfig(), record)
+        return TextStream(self, prompt, config or GenerationConfig(), form, record)
+
+    async def candidates(
+        self,
+        form: Form | None = None,
+        index: int = 0,
+        config: GenerationConfig | None = None,
+        *,
+        count: int = 8,
+        before: str = "",
+        others: Mapping[int, str] | None = None,
+        beginning: str = "",
+        besides: Collection[str] = (),
+    ) -> tuple[LineCandidate, ...]:
+        """Ways to write the line of that index of a form, all different, the best first; fewer
+        where no more were found.
+
+        `before` is the text above it, `others` the form's lines that are there by their index (for
+        rhymes), `beginning` how the line begins, `besides` what it is not to be. Raises FormError.
+        """
+        settings, around = config or GenerationConfig(), dict(others or {})
+        return await self._do(
+            lambda worker: worker.candidates(
+                form, index, settings, count=count, before=before, others=around,
+                beginning=beginning, besides=besides,
+            )
+        )  # fmt: skip
+
+    async def copies(self, lines: Sequence[str]) -> tuple[tuple[Copy, ...], ...]:
+        """For each line, what it takes from the songs that the open network was taught."""
+        return await self._do(lambda worker: worker.copies(lines))
 
 
 class RunHandle:
@@ -317,16 +358,25 @@ class RunHandle:
 
 
 class TextStream:
-    """A text being written: `async for character in stream`.
+    """A text being written: `async for character in stream`. Of a text in form, `lines` tells at
+    the end what was asked of each and what it got.
 
     `seed` and `skipped` (the prompt's characters that the vocabulary lacks) are known after
     `start()` or with the first character. `cancel()` ends it where it is.
     """
 
-    def __init__(self, engine: Engine, prompt: str, config: GenerationConfig, record: bool) -> None:
-        self.prompt, self.config = prompt, config
+    def __init__(
+        self,
+        engine: Engine,
+        prompt: str,
+        config: GenerationConfig,
+        form: Form | None,
+        record: bool,
+    ) -> None:
+        self.prompt, self.config, self.form = prompt, config, form
         self.seed: int | None = config.seed
         self.skipped: list[str] = []
+        self.lines: tuple[LineMeasure, ...] = ()
         self.text = ""
         self.cancelled = False
         self._engine, self._record = engine, record
@@ -340,7 +390,9 @@ class TextStream:
             return
         self._begun = True
         await self._engine._do(
-            lambda worker: worker.generate(self.prompt, self.config, self, record=self._record)
+            lambda worker: worker.generate(
+                self.prompt, self.config, self.form, self, record=self._record
+            )
         )
 
     def cancel(self) -> None:
@@ -376,6 +428,9 @@ class TextStream:
 
     def started(self, seed: int, skipped: list[str]) -> None:
         self.seed, self.skipped = seed, skipped
+
+    def measured(self, lines: tuple[LineMeasure, ...]) -> None:
+        self.lines = lines
 
     def wrote(self, characters: list[Character]) -> None:
         self._sent += len(characters)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,8 @@ from engine.events import (
     CorpusView,
     Event,
     Failed,
+    LineCandidate,
+    LineMeasure,
     Noted,
     RunState,
     RunSummary,
@@ -43,7 +45,11 @@ from engine.training import prepare
 from engine.training.loop import SampleDue, TrainingLoop
 from engine.training.metrics import bits_per_character, perplexity
 from engine.training.run import Run, all_runs, new_path, summary_of
+from engine.writing.composer import Composition
+from engine.writing.form import Form
 from engine.writing.generator import Writing
+from engine.writing.originality import Copy
+from engine.writing.room import Room
 
 SLICE_WHILE_TRAINING = 0.008  # seconds of writing between two pieces of training
 SLICE_ALONE = 0.02  # and between two looks at the queue when nothing trains
@@ -64,6 +70,7 @@ class Stream(Protocol):
 
     def started(self, seed: int, skipped: list[str]) -> None: ...
     def wrote(self, characters: list[Character]) -> None: ...
+    def measured(self, lines: tuple[LineMeasure, ...]) -> None: ...
     def ended(self, error: LyricError | None) -> None: ...
 
 
@@ -85,6 +92,7 @@ class Worker:
         self._step = 0
         self._warnings: list[str] = []
         self._texts: list[_Text] = []
+        self._room: tuple[Run, Room] | None = None
 
     def work(self) -> None:
         """Runs until the queue says None; the thread's whole life."""
@@ -292,14 +300,42 @@ class Worker:
         return summaries
 
     def generate(
-        self, prompt: str, config: GenerationConfig, stream: Stream, *, record: bool
+        self,
+        prompt: str,
+        config: GenerationConfig,
+        form: Form | None,
+        stream: Stream,
+        *,
+        record: bool,
     ) -> None:
         """Begins a text, on a copy of the weights as they are now."""
         run, network = self._opened()
         step = self._step if self._loop is None else self._loop.progress.step
-        writing = Writing(Stepper(network), run.vocabulary, prompt, config)
+        writing = self._writing_room().writing(Stepper(network), prompt, config, form)
         stream.started(writing.seed, writing.skipped)
         self._texts.append(_Text(writing, stream, run if record else None, step, self._tell))
+
+    def candidates(
+        self, form: Form | None, index: int, config: GenerationConfig, **place: Any
+    ) -> tuple[LineCandidate, ...]:
+        """Ways to write one line; see `Room.candidates`."""
+        _, network = self._opened()
+        return self._writing_room().candidates(Stepper(network), form, index, config, **place)
+
+    def copies(self, lines: Sequence[str]) -> tuple[tuple[Copy, ...], ...]:
+        """What each line takes from the songs that the open network was taught."""
+        return self._writing_room().copies(lines)
+
+    def _writing_room(self) -> Room:
+        run, _ = self._opened()
+        if self._room is None or self._room[0] is not run:
+            vocabulary = run.vocabulary
+            backward = run.facts.config.corpus.lines_reversed
+            self._room = (
+                run,
+                Room(lambda: vocabulary.decode(run.ids("training")), vocabulary, backward=backward),
+            )
+        return self._room[1]
 
     def _opened(self) -> tuple[Run, CharRNN]:
         if self._run is None or self._network is None:
@@ -336,7 +372,7 @@ class Worker:
         if run.facts.config.model.bidirectional:
             return
         config = SAMPLE.changed(seed=(run.facts.config.seed * 1_000_003 + step) % 2**31)
-        writing = Writing(Stepper(network), run.vocabulary, "", config)
+        writing = self._writing_room().writing(Stepper(network), "", config)
         self._texts.append(_Text(writing, _Nowhere(), run, step, self._tell))
 
     def _snapshot(self, loop: TrainingLoop) -> TrainingSnapshot:
@@ -372,7 +408,7 @@ class _Text:
     """A text being written, and where it goes."""
 
     def __init__(
-        self, writing: Writing, stream: Stream, run: Run | None, step: int, tell: Tell
+        self, writing: Writing | Composition, stream: Stream, run: Run | None, step: int, tell: Tell
     ) -> None:
         self.writing, self.stream = writing, stream
         self._run, self._step, self._tell = run, step, tell
@@ -386,7 +422,12 @@ class _Text:
         characters: list[Character] = []
         until = time.perf_counter() + seconds
         while self.wants_time and not self.writing.done and not self.stream.cancelled:
-            character = self.writing.advance()
+            try:
+                character = self.writing.advance()
+            except LyricError as error:
+                self.stream.wrote(characters)
+                self.stream.ended(error)
+                return True
             if character is not None:
                 characters.append(character)
             if time.perf_counter() >= until or len(characters) >= UNREAD_LIMIT:
@@ -396,6 +437,8 @@ class _Text:
         if not (self.writing.done or self.stream.cancelled):
             return False
         self._keep()
+        if isinstance(self.writing, Composition):
+            self.stream.measured(self.writing.measured())
         self.stream.ended(None)
         return True
 
@@ -429,6 +472,7 @@ class _Nowhere:
 
     def started(self, seed: int, skipped: list[str]) -> None: ...
     def wrote(self, characters: list[Character]) -> None: ...
+    def measured(self, lines: tuple[LineMeasure, ...]) -> None: ...
     def ended(self, error: LyricError | None) -> None: ...
 
 

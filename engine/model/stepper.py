@@ -58,6 +58,11 @@ class Stepper:
         """One text, from a state of zeros."""
         return Stream(self)
 
+    def state_of(self, stream: Stream) -> State:
+        """The state that a text has come to: (L, 1, H) for h, and c in an LSTM."""
+        parts = [stream.h, stream.c][: self._parts]
+        return tuple(torch.from_numpy(part.copy()).unsqueeze(1) for part in parts)
+
     @cached_property
     def columns(self) -> Columns:
         """The weights as a `Stream` reads them."""
@@ -148,15 +153,16 @@ class Columns:
 
 class Stream:
     """One text that is being read or written: `read(id)` and then `logits` (V,), which the next
-    `read` overwrites. A step makes no new arrays, but for the projection of a tied output."""
+    `read` overwrites; `h` and `c` (L, H) are its state. A step makes no new arrays, but for the
+    projection of a tied output."""
 
     def __init__(self, stepper: Stepper) -> None:
         weights = stepper.columns
         layers, gates, hidden = len(weights.recurrent), weights.table.shape[1], stepper.hidden
         self.logits: Vector = np.zeros(stepper.vocabulary_size, np.float32)
         self._weights, self._bias = weights, stepper.output_bias
-        self._h = np.zeros((layers, hidden), np.float32)
-        self._c = np.zeros((layers, hidden), np.float32)
+        self.h = np.zeros((layers, hidden), np.float32)
+        self.c = np.zeros((layers, hidden), np.float32)
         self._gates_x, self._gates_h = np.empty((2, gates), np.float32)
         self._spare = np.empty(hidden, np.float32)
         self._advance = {"rnn": self._rnn, "gru": self._gru, "lstm": self._lstm}[stepper.cell]
@@ -173,7 +179,7 @@ class Stream:
 
     def read(self, character: int) -> None:
         """Takes one id in: the state moves on, and `logits` are those of the character after it."""
-        weights, h = self._weights, self._h
+        weights, h = self._weights, self.h
         gates_x = weights.table[character]
         for layer, (w_hh, b_hh) in enumerate(weights.recurrent):
             if layer > 0:
@@ -183,7 +189,7 @@ class Stream:
                 gates_x = self._gates_x
             np.dot(h[layer], w_hh, out=self._gates_h)
             self._gates_h += b_hh
-            self._advance(gates_x, self._gates_h, h[layer], self._c[layer])
+            self._advance(gates_x, self._gates_h, h[layer], self.c[layer])
         *projections, output = weights.output
         np.dot(np.dot(h[-1], projections[0]) if projections else h[-1], output, out=self.logits)
         self.logits += self._bias

@@ -6,7 +6,7 @@ import os
 import shlex
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 
 from engine.config import TrainingConfig
-from engine.corpus.corpus import Corpus
-from engine.corpus.vocabulary import Ids
+from engine.corpus.corpus import Corpus, Excerpt
+from engine.corpus.reversal import ids_reversed
+from engine.corpus.vocabulary import Ids, Vocabulary
 from engine.errors import Interrupted, RunError
 from engine.model import device as devices
 from engine.model.network import CharRNN, load_weights
@@ -63,7 +64,7 @@ def _written(
     split = corpus.split(config.corpus.held_out, config.corpus.split, config.seed)
     vocabulary = corpus.vocabulary(config.corpus.min_count)
     training, held_out = (
-        draft.store(which, excerpt.ids(vocabulary), len(excerpt), vocabulary)
+        draft.store(which, _taught(excerpt, vocabulary, config), len(excerpt), vocabulary)
         for which, excerpt in (("training", split.training), ("held_out", split.held_out))
     )
     warnings = list(split.warnings)
@@ -125,6 +126,14 @@ def _written(
         picked=picked,
     )
     return draft.finish(facts, vocabulary), warnings
+
+
+def _taught(excerpt: Excerpt, vocabulary: Vocabulary, config: TrainingConfig) -> Iterator[Ids]:
+    """The ids in the order in which the network reads them."""
+    ids, line_end = excerpt.ids(vocabulary), vocabulary.id_of("\n")
+    if config.corpus.lines_reversed and line_end is not None:
+        return ids_reversed(ids, line_end)
+    return ids
 
 
 def _writable(name: str) -> str:

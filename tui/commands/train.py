@@ -107,6 +107,10 @@ def command(
     blank_lines: options.BlankLines = None,
     duplicates: options.Duplicates = None,
     script: options.Script = None,
+    lines_reversed: Annotated[
+        bool,
+        flag("--lines-reversed", "Reads lines from their ends: it writes rhymes first.", _TEXT),
+    ] = False,
     batch: Annotated[int | None, value("Sequences side by side.", "N", _LEARNING)] = None,
     time_steps: Annotated[int | None, value("Characters in each sequence.", "N", _LEARNING)] = None,
     sampling: Annotated[

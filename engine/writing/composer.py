@@ -1,0 +1,583 @@
+"""Lyrics in form: line after line, every demand met, as likely as the network finds them.
+
+To draw from the allowed characters alone makes clumsy lines, since the network does not know what
+it is led to. So a line is written many times at once and the likelier ones are kept: sequential
+Monte Carlo with the form's masks as its constraint (Lew et al. 2023, "Sequential Monte Carlo
+Steering of Large Language Models"). After each character, a line weighs as much as all that it was
+allowed was likely; where few lines hold all weight, they are drawn anew by it. The line that is
+drawn at the end is, the more lines there are, one that the network would have written had it kept
+to the form by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.config import GenerationConfig
+from engine.corpus.vocabulary import Vocabulary
+from engine.errors import FormError
+from engine.events import Character, LineMeasure
+from engine.model.network import State as NetworkState
+from engine.model.stepper import Stepper
+from engine.writing.form import MOST_LINES, Form, LineDemand
+from engine.writing.generator import prompt_ids
+
+if TYPE_CHECKING:
+    from engine.writing.originality import Originality
+from engine.writing.endings import Key, rhymes_of
+from engine.writing.rules import Alphabet, CharacterRule, FreeRule, Mask, Rule, State, is_sung
+from engine.writing.sampling import UNKNOWN_ID, draw_rows
+from engine.writing.songbook import Songbook
+from engine.writing.sound.syllables import line_syllables
+from engine.writing.word_rule import Lexicon, SyllableRule
+
+LOOK_AHEAD = 32  # lines that are written at once for one that is kept
+MOST_TRIES = 8  # times that many, where all are turned down
+LENGTHS_TRIED = 40  # lengths of lines in the songs, the most common first
+READ_BEFORE = 1000  # characters before a line that are read for it
+CHOICES = 5  # characters shown that might have stood there
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a text goes on: the network's state there, of one text, and its logits (V,)."""
+
+    state: NetworkState
+    logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that was written: `text` as it is read, `ids` as they were written, without the line
+    end; `nats` is what the network thinks of it, the mean −ln p of a character at temperature 1,
+    line end included; `forbidden` the share that the form took from the network's choices at each
+    character."""
+
+    text: str
+    ids: tuple[int, ...]
+    nats: float
+    forbidden: tuple[float, ...]
+
+
+class Composer:
+    """Writes lines in form with one network. Raises FormError where the form cannot be met;
+    without a form, every line is free.
+
+    `backward` is for networks that were taught every line from its end. `originality` is an index
+    of the songs as they were taught, for `config.max_copy`.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        vocabulary: Vocabulary,
+        songbook: Songbook,
+        form: Form | None,
+        config: GenerationConfig,
+        *,
+        backward: bool = False,
+        originality: Originality | None = None,
+    ) -> None:
+        free = Form(lines=(LineDemand(),) * (config.lines or MOST_LINES))
+        self.form, self.config, self.backward = form or free, config, backward
+        self.most = config.length if form is None else None  # characters
+        self._stepper, self._vocabulary, self._songbook = stepper, vocabulary, songbook
+        self._originality = originality if config.max_copy else None
+        self._alphabet = Alphabet(vocabulary)
+        self.by_syllables = self.form.unit == "syllables" or (
+            self.form.unit == "auto" and songbook.latin and form is not None
+        )
+        self._free = FreeRule(self._alphabet, blank=form is None)
+        letters = {demand.rhyme for demand in self.form.lines if demand.rhyme}
+        if letters and songbook.latin and not self.by_syllables:
+            raise FormError(
+                "English lines rhyme by words, whose syllables are counted: ask for unit syllables."
+            )
+        self._rhymes = rhymes_of(self.form, self._alphabet, songbook) if letters else None
+        self._lexicon = Lexicon(songbook.lexicon if self.by_syllables else {}, backward=backward)
+        self._rule = lru_cache(4096)(self._made_rule)
+        self._sounds = {letter: self._possible(letter) for letter in sorted(letters)}
+        unrhymed = [index for index, demand in enumerate(self.form.lines) if not demand.rhyme]
+        for index in self._alike(unrhymed):
+            self._ways(index, None)  # raises where none is possible
+
+    # -- before anything is written ---------------------------------------------------------
+
+    def _possible(self, letter: str) -> dict[Key, frozenset[str]]:
+        """The sounds that every line of a letter can end in, each time on something else."""
+        assert self._rhymes is not None
+        lines = [index for index, one in enumerate(self.form.lines) if one.rhyme == letter]
+        lasts = [last for i in lines if (last := self.form.lines[i].last)]
+        found = {
+            key: members
+            for key, members in self._rhymes.groups.items()
+            if len(members & self._rhymes.sure) >= len(lines) and members.issuperset(lasts)
+            and all(self._can_end(index, members) for index in self._alike(lines))
+        }  # fmt: skip
+        if not found:
+            raise FormError(
+                f"{len(lines)} lines that rhyme on {letter} cannot be written as asked with the "
+                f"{'words' if self.by_syllables else 'characters'} of these songs: ask for fewer, "
+                "or for a looser rhyme."
+            )
+        return found
+
+    def _alike(self, lines: Sequence[int]) -> Collection[int]:
+        """One line of each kind of demand."""
+        return {self.form.lines[index]: index for index in reversed(lines)}.values()
+
+    def _can_end(self, index: int, endings: frozenset[str]) -> bool:
+        demand = self.form.lines[index]
+        return any(
+            self._rule_or_none(demand, length, endings) for length, _ in self._lengths(demand)
+        )
+
+    def _lengths(self, demand: LineDemand) -> list[tuple[tuple[int, ...], int]]:
+        """The lengths that a line may have: the one that is asked for, or those of the songs'
+        lines, the most common first, with how often they are."""
+        if demand.length:
+            return [(demand.length, 1)]
+        if not self.by_syllables:
+            return self._songbook.clauses.most_common(LENGTHS_TRIED)
+        lengths = self._songbook.line_syllables.most_common(LENGTHS_TRIED)
+        return [((length,), often) for length, often in lengths]
+
+    # -- rules ------------------------------------------------------------------------------
+
+    def _ways(
+        self, index: int, endings: frozenset[str] | None, beginning: str = ""
+    ) -> tuple[list[tuple[Rule, State]], Scores]:
+        """The rules that a line may be written by, each with its state after the beginning, and
+        how likely each is: one where the length is asked for, else those of the lengths that
+        lines of the songs have. Raises FormError where there is none."""
+        demand = self.form.lines[index]
+        if demand.free and not (beginning and self.backward):
+            state = self._begun(self._free, beginning)
+            assert state is not None  # whatever it is, a free line may begin so
+            return [(self._free, state)], np.ones(1)
+        ways: list[tuple[Rule, State]] = []
+        weights: list[float] = []
+        for length, often in self._lengths(demand):
+            rule = self._rule_or_none(demand, length, endings, beginning)
+            state = self._begun(rule, beginning) if rule else None
+            if rule and state is not None:
+                ways.append((rule, state))
+                weights.append(often)
+        if not ways:
+            for length, _ in self._lengths(demand)[:1]:
+                self._rule(demand, length, endings, beginning)  # raises with the reason
+            if beginning:
+                raise FormError(f"No line as asked begins with {beginning!r}: begin it otherwise.")
+            raise FormError(
+                "These songs have no lines to take a length from: give one with --line-length."
+            )
+        return ways, np.array(weights) / sum(weights)
+
+    def _begun(self, rule: Rule, beginning: str) -> State | None:
+        """The state of a rule after the beginning of a line; None where it begins otherwise. A
+        line that is written backward comes to its beginning last, and has it in its rule."""
+        state = rule.start
+        for character in () if self.backward else self._vocabulary.encode(beginning).tolist():
+            if not rule.allowed(state)[character]:
+                return None
+            state = rule.after(state, character)
+        return state
+
+    def _rule_or_none(
+        self,
+        demand: LineDemand,
+        length: tuple[int, ...],
+        endings: frozenset[str] | None,
+        beginning: str = "",
+    ) -> Rule | None:
+        try:
+            return self._rule(demand, length, endings, beginning)
+        except FormError:
+            return None
+
+    def _made_rule(
+        self,
+        demand: LineDemand,
+        length: tuple[int, ...],
+        endings: frozenset[str] | None,
+        beginning: str,
+    ) -> Rule:
+        if self.by_syllables:
+            return self._syllable_rule(demand, length, endings, beginning)
+        at: dict[int, Mask] = {}
+        for place, character in enumerate((self.backward and beginning) or demand.first):
+            at[place] = self._alphabet.only(character)
+        for place, character in enumerate(reversed(demand.last)):
+            at[-1 - place] = self._alphabet.only(character)
+        if endings is not None:
+            rhyming = self._alphabet.mask(endings)
+            at[-1] = at[-1] & rhyming if -1 in at else rhyming
+        return CharacterRule(
+            self._alphabet, length, at, demand.word, demand.end, backward=self.backward
+        )
+
+    def _syllable_rule(
+        self,
+        demand: LineDemand,
+        length: tuple[int, ...],
+        endings: frozenset[str] | None,
+        beginning: str,
+    ) -> Rule:
+        if len(length) > 1:
+            raise FormError("Clauses are counted in characters: give one number of syllables.")
+        begins = ((self.backward and beginning) or demand.first).replace("’", "'").lower()
+        first = None
+        if begins:
+            first = frozenset(word for word in self._lexicon.words if word.startswith(begins))
+        if demand.last:
+            last = demand.last.lower()
+            endings = (endings or frozenset([last])) & {last}
+        return SyllableRule(
+            self._alphabet, self._lexicon, length[0], first, endings, demand.word, demand.end
+        )
+
+    # -- reading and writing ----------------------------------------------------------------
+
+    def read(self, text: str) -> Place:
+        """The place after a text of whole lines, of which the last `READ_BEFORE` characters
+        count."""
+        text = text[-READ_BEFORE:]
+        if self.backward:
+            text = "\n".join(line[::-1] for line in text.split("\n"))
+        stream = self._stepper.stream()
+        for character in prompt_ids(self._vocabulary, text):
+            stream.read(character)
+        return Place(self._stepper.state_of(stream), stream.logits.copy())
+
+    def after(self, place: Place, line: Line) -> Place:
+        """The place after a line and its line end."""
+        return self._on(place, [*line.ids, self._alphabet.line_end])
+
+    def after_a_blank_line(self, place: Place) -> Place:
+        return self._on(place, [self._alphabet.line_end])
+
+    def _on(self, place: Place, ids: Sequence[int]) -> Place:
+        state, logits = place.state, torch.from_numpy(place.logits)
+        for character in ids:
+            logits, state = self._stepper.step(torch.tensor([character]), state)
+        return Place(state, logits.reshape(-1).numpy())
+
+    def endings(self, index: int, others: Mapping[int, str]) -> frozenset[str] | None:
+        """What the line of that index may end in, where `others` are the lines there by their
+        index; None where it rhymes with nothing. Raises FormError where nothing is left."""
+        letter = self.form.lines[index].rhyme
+        if not letter or self._rhymes is None:
+            return None
+        alike = [
+            line for other, line in sorted(others.items())
+            if other != index and self.form.lines[other].rhyme == letter
+        ]  # fmt: skip
+        used = {self._rhymes.ending(line) for line in alike}
+        sounds = self._sounds[letter]
+        if not alike:
+            return frozenset().union(*sounds.values())
+        keys = [key for line in alike for key in self._rhymes.keys(line)]
+        groups = [self._rhymes.groups.get(key, frozenset()) for key in keys]
+        best = max(groups, key=lambda group: (group in sounds.values(), len(group)), default=None)
+        left = (best or frozenset()) - used
+        if not left:
+            raise FormError(
+                f"Nothing in these songs rhymes with {alike[0]!r}: change that line, or ask for a "
+                "looser rhyme."
+            )
+        return left
+
+    def lines(
+        self,
+        place: Place,
+        index: int,
+        others: Mapping[int, str],
+        random: np.random.Generator,
+        count: int = 1,
+        *,
+        beginning: str = "",
+        besides: Collection[str] = (),
+    ) -> list[Line]:
+        """Lines for one place of the form: one, drawn as the network would, or `count` that all
+        differ, from each other and from `besides`, fewer where no more were found. `others` are
+        the lines around it by index, `beginning` how it begins. Raises FormError."""
+        endings = self.endings(index, others)
+        begun = [] if self.backward else self._vocabulary.encode(beginning).tolist()
+        start = self._on(place, begun)
+        together = self._look_ahead(index, beginning) if count == 1 else max(LOOK_AHEAD, 8 * count)
+        found: dict[str, Line] = {}
+        for attempt in range(MOST_TRIES):
+            if attempt == MOST_TRIES // 2 and endings and self._rhymes:
+                # Characters of several readings were read otherwise than was hoped.
+                endings = (endings & self._rhymes.sure) or endings
+            ways, shares = self._ways(index, endings, beginning)
+            drawn = random.choice(len(ways), size=together, p=shares)
+            swarm = _Swarm(self, start, [ways[way] for way in drawn], begun, random)
+            swarm.write()
+            for line in swarm.by_weight():
+                if line.text not in besides and self._rhymes_well(index, line.text, others):
+                    found.setdefault(line.text, line)
+                if len(found) == count:
+                    return list(found.values())
+        if not found:
+            raise FormError(
+                f"Line {index + 1} could not be written in {MOST_TRIES * together} tries without "
+                "repeating or copying: ask for less, or for another seed."
+            )
+        return list(found.values())
+
+    def _look_ahead(self, index: int, beginning: str) -> int:
+        free = self.form.lines[index].free and not beginning
+        return 1 if self.config.temperature == 0 or free else self.config.look_ahead
+
+    def _rhymes_well(self, index: int, text: str, others: Mapping[int, str]) -> bool:
+        """Whether a line rhymes as it is read; by its characters alone it might have."""
+        letter = self.form.lines[index].rhyme
+        if not letter or self._rhymes is None:
+            return True
+        keys = set(self._rhymes.keys(text))
+        alike = [
+            line for other, line in others.items()
+            if other != index and self.form.lines[other].rhyme == letter
+        ]  # fmt: skip
+        if not alike:
+            return not keys.isdisjoint(self._sounds[letter])
+        return all(not keys.isdisjoint(self._rhymes.keys(line)) for line in alike)
+
+    def measured(self, index: int, line: Line) -> LineMeasure:
+        """What the form asked of a line and what it got."""
+        demand = self.form.lines[index]
+        if self.by_syllables:
+            length = line_syllables(line.text).count
+        else:
+            length = sum(is_sung(character) for character in line.text)
+        sounds = self._rhymes.keys(line.text) if self._rhymes and demand.rhyme else ()
+        named = sorted(sound if isinstance(sound, str) else " ".join(sound) for sound in sounds)
+        return LineMeasure(
+            text=line.text,
+            asked=sum(demand.length) or None,
+            length=length,
+            rhyme=demand.rhyme,
+            sound=", ".join(named),
+            nats=line.nats,
+        )
+
+    def explained(self, place: Place, line: Line) -> Iterator[Character]:
+        """The characters of a line as they were written: how likely each was to the network, and
+        what might have stood there."""
+        for character, forbidden in zip(line.ids, line.forbidden, strict=True):
+            chances = _softmax(place.logits, 1.0)
+            likeliest = np.argpartition(-chances, min(CHOICES, len(chances) - 1))[:CHOICES]
+            likeliest = likeliest[np.argsort(-chances[likeliest], kind="stable")]
+            choices = tuple((self._alphabet.characters[i], float(chances[i])) for i in likeliest)
+            text = self._alphabet.characters[character]
+            yield Character(text, float(chances[character]), forbidden, choices)
+            place = self._on(place, [character])
+
+
+class _Swarm:
+    """N lines written at once from one place."""
+
+    def __init__(
+        self,
+        composer: Composer,
+        place: Place,
+        rules: list[tuple[Rule, State]],
+        begun: list[int],
+        random: np.random.Generator,
+    ) -> None:
+        count = len(rules)
+        self._composer, self._random = composer, random
+        self._rules = [rule for rule, _ in rules]
+        self._states = [state for _, state in rules]
+        self._ids = [list(begun) for _ in rules]
+        self._begun = len(begun)
+        self._weights = np.zeros(count)  # logarithms
+        self._nats = np.zeros(count)
+        self._forbidden = [[0.0] * len(begun) for _ in rules]
+        self._done = np.zeros(count, bool)
+        self._network = tuple(part.expand(-1, count, -1).clone() for part in place.state)
+        self._logits = np.repeat(place.logits[None], count, axis=0)
+
+    def write(self) -> None:
+        """Writes until every line has ended or is dead."""
+        while len(rows := np.flatnonzero(~self._done & np.isfinite(self._weights))):
+            self._advance(rows)
+            self._redraw()
+
+    def by_weight(self) -> Iterator[Line]:
+        """The whole lines in a random order in which the weightier ones tend to come first: the
+        first is a draw by weight (the Gumbel-max trick)."""
+        whole = self._done & np.isfinite(self._weights)
+        order = np.argsort(-(self._weights + self._random.gumbel(size=len(whole))))
+        for row in order[whole[order]].tolist():
+            ids = self._ids[row]
+            text = "".join(self._composer._alphabet.characters[i] for i in ids)
+            size = len(ids) + 1 - self._begun
+            yield Line(
+                text[::-1] if self._composer.backward else text,
+                tuple(ids),
+                float(self._nats[row]) / size,
+                tuple(self._forbidden[row]),
+            )
+
+    def _advance(self, rows: NDArray[np.intp]) -> None:
+        """One character more for these lines."""
+        composer, config = self._composer, self._composer.config
+        logits = self._logits[rows].astype(np.float64)
+        logits[:, UNKNOWN_ID] = -np.inf
+        masks = np.stack([self._rules[row].allowed(self._states[row]) for row in rows])
+        for place, row in enumerate(rows.tolist()):
+            masks[place] &= ~self._copying(row)
+        temperature = config.temperature or 1.0
+        everything = _log_sum(logits / temperature)
+        allowed = np.where(masks, logits, -np.inf)
+        left = _log_sum(allowed / temperature)
+        self._weights[rows] += left - everything
+        alive = np.isfinite(left)
+        rows, allowed, logits = rows[alive], allowed[alive], logits[alive]
+        if not len(rows):
+            return
+        chosen = draw_rows(allowed, config, self._random.random(len(rows)))
+        plain = _log_sum(logits)
+        self._nats[rows] += plain - logits[np.arange(len(rows)), chosen]
+        forbidden = 1 - np.exp(_log_sum(allowed) - plain)
+        for row, character, share in zip(
+            rows.tolist(), chosen.tolist(), forbidden.tolist(), strict=True
+        ):
+            if character == composer._alphabet.line_end:
+                self._done[row] = True
+            else:
+                self._states[row] = self._rules[row].after(self._states[row], character)
+                self._ids[row].append(character)
+                self._forbidden[row].append(share)
+        going = ~self._done[rows]
+        rows, chosen = rows[going], chosen[going]
+        if len(rows):
+            before = tuple(part[:, rows] for part in self._network)
+            out, after = composer._stepper.step(torch.from_numpy(chosen), before)
+            for part, new in zip(self._network, after, strict=True):
+                part[:, rows] = new
+            self._logits[rows] = out.numpy()
+
+    def _copying(self, row: int) -> Mask:
+        """The characters that would make a copy longer than is allowed."""
+        composer = self._composer
+        if composer._originality is None:
+            return np.zeros(composer._alphabet.size, bool)
+        longest = composer.config.max_copy
+        tail = "".join(composer._alphabet.characters[i] for i in self._ids[row][-longest:])
+        return composer._alphabet.mask(composer._originality.forbidden(tail, longest))
+
+    def _redraw(self) -> None:
+        """Draws the lines anew by their weight where fewer than half of them count (the effective
+        sample size of Kong, Liu & Wong 1994), by one random number (systematic resampling)."""
+        heaviest = self._weights.max()
+        if len(self._weights) == 1 or not np.isfinite(heaviest):
+            return
+        weights = np.exp(self._weights - heaviest)
+        if weights.sum() ** 2 / (weights**2).sum() >= len(weights) / 2:
+            return
+        goals = (np.arange(len(weights)) + self._random.random()) / len(weights) * weights.sum()
+        kept = np.minimum(np.searchsorted(np.cumsum(weights), goals, "right"), len(weights) - 1)
+        self._weights[:] = heaviest + math.log(weights.mean())
+        self._rules = [self._rules[i] for i in kept]
+        self._states = [self._states[i] for i in kept]
+        self._ids = [list(self._ids[i]) for i in kept]
+        self._forbidden = [list(self._forbidden[i]) for i in kept]
+        self._nats, self._done = self._nats[kept], self._done[kept]
+        self._network = tuple(part[:, kept] for part in self._network)
+        self._logits = self._logits[kept]
+
+
+class Composition:
+    """A lyric in form that is being written, one `advance()` a character, as `Writing` is.
+
+    A prompt's whole lines stand before the form; where its last line is not whole, the form's
+    first line goes on from it.
+    """
+
+    def __init__(self, composer: Composer, prompt: str) -> None:
+        self.config, self.prompt = composer.config, prompt
+        config = composer.config
+        self.seed = secrets.randbelow(2**31) if config.seed is None else config.seed
+        self.skipped = composer._vocabulary.unknown(prompt)
+        self.text = ""
+        self.lines: list[Line] = []
+        self._composer = composer
+        self._random = np.random.default_rng(self.seed)
+        before, _, self._begun = prompt.rpartition("\n")
+        self._begun = "".join(c for c in self._begun if c not in self.skipped)
+        self._place = composer.read(before + "\n" if before or not self._begun else "\n\n")
+        self._ready: Iterator[Character] = iter(())
+        self._done = composer.most == 0
+        self._written: dict[int, str] = {}  # the lines by their index
+
+    @property
+    def done(self) -> bool:
+        return self._done
+
+    def advance(self) -> Character | None:
+        """The next character; None while a line is being prepared, and at the end."""
+        if self._done:
+            return None
+        character = next(self._ready, None)
+        if character is None:
+            self._done = len(self.lines) == len(self._composer.form.lines)
+            if self._done:
+                return None
+            self._ready = self._next_line()
+            return None
+        self.text += character.text
+        self._done = len(self.text) == self._composer.most
+        return character
+
+    def measured(self) -> tuple[LineMeasure, ...]:
+        """The lines so far, beside what the form asked of them."""
+        return tuple(self._composer.measured(*numbered) for numbered in enumerate(self.lines))
+
+    def _next_line(self) -> Iterator[Character]:
+        composer, index = self._composer, len(self.lines)
+        parted = composer.form.breaks_before(index)
+        if parted:
+            self._place = composer.after_a_blank_line(self._place)
+        beginning, self._begun = self._begun, ""
+        (line,) = composer.lines(
+            self._place, index, self._written, self._random, beginning=beginning
+        )
+        explained = list(composer.explained(self._place, line))
+        if composer.backward:
+            explained.reverse()
+        self._place = composer.after(self._place, line)
+        self.lines.append(line)
+        self._written[index] = line.text
+        lead = [] if index == 0 else [Character("\n", 1.0)] * (2 if parted else 1)
+        return iter(lead + explained[len(beginning) :])
+
+
+def _log_sum(scores: Scores) -> Scores:
+    """log Σ exp over the last axis, -inf where nothing is possible."""
+    highest = scores.max(axis=-1, keepdims=True)
+    shift = np.where(np.isfinite(highest), highest, 0)
+    with np.errstate(divide="ignore"):
+        summed: Scores = np.log(np.exp(scores - shift).sum(axis=-1)) + shift[..., 0]
+    return summed
+
+
+def _softmax(logits: NDArray[np.float32], temperature: float) -> Scores:
+    scores = logits.astype(np.float64) / temperature
+    scores[UNKNOWN_ID] = -np.inf
+    exponentials = np.exp(scores - scores.max())
+    chances: Scores = exponentials / exponentials.sum()
+    return chances

@@ -1,0 +1,194 @@
+"""What a lyric is to look like: how long each line is, which lines rhyme, how lines begin and end.
+
+A form is a list of demands, one a line, in stanzas that a blank line parts. It is written as on the
+command line, `Form.of(lines=4, line_length="7,5", rhyme="ABAB", acrostic="春暖花开")`, or as TOML:
+
+    unit = "characters"        # or "syllables"; left out, what the songs are written in
+    rhymes = "新韵"            # the system that Mandarin rhymes by
+    stanzas = [4, 4]           # lines of each stanza; left out, one stanza
+
+    [[lines]]
+    length = 7                 # or "4+5": four, a comma, five
+    rhyme = "A"
+    first = "春"
+    word = "月"
+    last = "开"
+    end = "。"
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from engine.config import Settings
+from engine.errors import FormError
+from engine.writing.sound.mandarin import System
+
+Unit = Literal["auto", "characters", "syllables"]
+
+LONGEST = 100  # characters or syllables of a line
+MOST_LINES = 10_000
+FREE = "Xx-"  # letters of a scheme that rhyme with nothing
+ONE_RHYME = "一韵到底"
+
+
+def _clauses(given: Any) -> Any:
+    """7, "7", "4+5" or [4, 5] as the lengths of a line's clauses."""
+    if isinstance(given, int):
+        return (given,)
+    if isinstance(given, str):
+        parts = given.split("+") if given.strip() else []
+        if not all(part.strip().isdecimal() for part in parts):
+            raise ValueError(f"{given!r} is no length of a line: write 7, or 4+5 for two clauses.")
+        return tuple(int(part) for part in parts)
+    return given
+
+
+class LineDemand(Settings):
+    """What one line is to be; everything left out is free.
+
+    `length` counts characters or syllables, one number a clause; punctuation and space do not
+    count. Lines of one `rhyme` letter rhyme. The line begins with `first`, its last character (in
+    English, its last word) is `last`, `word` stands somewhere in it, and `end` is the punctuation
+    that it ends with.
+    """
+
+    length: Annotated[tuple[int, ...], BeforeValidator(_clauses)] = ()
+    rhyme: str = Field(default="", max_length=8)
+    first: str = ""
+    last: str = ""
+    word: str = ""
+    end: str = ""
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is asked."""
+        return self == LineDemand()
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> Self:
+        if any(not clause >= 1 for clause in self.length) or sum(self.length) > LONGEST:
+            raise ValueError(
+                f"A line of {'+'.join(map(str, self.length))} cannot be asked for: each part has "
+                f"at least 1, and a line at most {LONGEST}."
+            )
+        for given in (self.first, self.last, self.word, self.end):
+            if "\n" in given:
+                raise ValueError("A demand on one line cannot hold a line end.")
+        return self
+
+
+class Form(Settings):
+    """The demands on a lyric, line by line; `stanzas` are the lines of each stanza.
+
+    `unit` is what lengths count; auto takes syllables where the songs are written in Latin letters.
+    `tones` has Mandarin rhymes agree in 平 or 仄 too, `slant` accepts English family rhymes.
+    """
+
+    lines: tuple[LineDemand, ...] = Field(min_length=1, max_length=MOST_LINES)
+    stanzas: tuple[int, ...] = ()
+    unit: Unit = "auto"
+    rhymes: System = "十三辙"
+    tones: bool = False
+    slant: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not self.stanzas:
+            object.__setattr__(self, "stanzas", (len(self.lines),))
+        if sum(self.stanzas) != len(self.lines) or min(self.stanzas) < 1:
+            raise ValueError(
+                f"stanzas of {', '.join(map(str, self.stanzas))} lines do not make up the form's "
+                f"{len(self.lines)}: let them add up to it."
+            )
+        return self
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        lines: int = 0,
+        line_length: str = "",
+        rhyme: str = "",
+        acrostic: str = "",
+        **settings: Any,
+    ) -> Self:
+        """The form of a command line. Lengths and rhymes begin anew where they are used up; a
+        scheme that begins anew opens a stanza and rhymes on something else. Without `lines`, there
+        are as many as the longest of the three. Raises FormError where they contradict each other.
+        """
+        lengths = [part.strip() for part in line_length.replace("，", ",").split(",")]
+        if line_length and not all(lengths):
+            raise FormError(
+                f"--line-length {line_length} has an empty place: write numbers with commas, "
+                "such as 7,5,7,5."
+            )
+        first = [character for character in acrostic if not character.isspace()]
+        groups = [] if rhyme == ONE_RHYME else rhyme.split()
+        scheme = "".join(groups)
+        wrong = next((letter for letter in scheme if not (letter.isascii() and letter.isalpha())
+                      and letter not in FREE), None)  # fmt: skip
+        if wrong:
+            raise FormError(
+                f"{wrong!r} is no letter of a rhyme scheme: write one such as AABB or XAXA (X is "
+                f"free), or {ONE_RHYME}."
+            )
+        count = lines or max(len(first), len(lengths) if line_length else 0, len(scheme))
+        if count == 0:
+            raise FormError("A form needs lines: give their number with --lines.")
+        if count > MOST_LINES:
+            raise FormError(f"{count:,} lines are more than a form can have ({MOST_LINES:,}).")
+        if len(first) > count:
+            raise FormError(
+                f"The acrostic {acrostic} has {len(first)} characters, one a line, and there are "
+                f"only {count} lines: ask for {len(first)}."
+            )
+        letters = itertools.islice(_letters(groups or ["A" if rhyme else "X"], bool(scheme)), count)
+        demands = []
+        for index, letter in enumerate(letters):
+            demand: dict[str, Any] = {"length": lengths[index % len(lengths)], "rhyme": letter}
+            demand["first"] = first[index] if index < len(first) else ""
+            demands.append(LineDemand(**demand))
+        sizes = itertools.cycle([len(group) for group in groups] or [count])
+        stanzas: list[int] = []
+        while sum(stanzas) < count:
+            stanzas.append(min(next(sizes), count - sum(stanzas)))
+        return cls(lines=tuple(demands), stanzas=tuple(stanzas), **settings)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The form of a TOML file. Raises FormError, or ConfigError for a value of no use."""
+        try:
+            return cls.from_toml(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise FormError(f"The form {path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise FormError(f"The form {path} is no UTF-8 text: save it as UTF-8.") from None
+        except tomllib.TOMLDecodeError as error:
+            raise FormError(f"The form {path} is no TOML: {error}.") from None
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """The form that a TOML text describes. Raises TOMLDecodeError and ConfigError."""
+        return cls(**tomllib.loads(text))
+
+    def breaks_before(self, line: int) -> bool:
+        """Whether a blank line stands before that line, counted from 0."""
+        return line > 0 and line in itertools.accumulate(self.stanzas)
+
+
+def _letters(groups: list[str], anew: bool) -> Iterator[str]:
+    """The letters of one line after the other, without end: the scheme again and again, each time
+    with letters of its own where `anew` is set. "" is a line that is free."""
+    for turn in itertools.count():
+        for letter in "".join(groups):
+            if letter in FREE:
+                yield ""
+            else:
+                yield letter.upper() + (str(turn + 1) if turn and anew else "")

@@ -1,0 +1,1 @@
+"""How words sound: the finals of Mandarin, the phonemes and syllables of English."""
