@@ -34,10 +34,27 @@ from engine.writing.form import Form
 from engine.writing.room import Room
 
 # 十三辙 by zhuyin; the vowel of zhi and zi is written by no sign of its own.
-ZHUYIN = {
-    "发花": "ㄚ", "梭坡": "ㄛㄜ", "乜斜": "ㄝ", "姑苏": "ㄨ", "一七": "ㄧㄩㄦ", "怀来": "ㄞ",
-    "灰堆": "ㄟ", "遥条": "ㄠ", "油求": "ㄡ", "言前": "ㄢ", "人辰": "ㄣ", "江阳": "ㄤ", "中东": "ㄥ",
-}  # fmt: skip
+ZHUYIN = dict(
+    zip(
+        [
+            "发花",
+            "梭坡",
+            "乜斜",
+            "姑苏",
+            "一七",
+            "怀来",
+            "灰堆",
+            "遥条",
+            "油求",
+            "言前",
+            "人辰",
+            "江阳",
+            "中东",
+        ],
+        ["ㄚ", "ㄛㄜ", "ㄝ", "ㄨ", "ㄧㄩㄦ", "ㄞ", "ㄟ", "ㄠ", "ㄡ", "ㄢ", "ㄣ", "ㄤ", "ㄥ"],
+        strict=True,
+    )
+)
 RHYMES_OF = {sign: name for name, signs in ZHUYIN.items() for sign in signs}
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ LENGTHS_TRIED = 40  # lengths of lines in the songs, the most common first
 READ_BEFORE = 1000  # characters before a line that are read for it
 CHOICES = 5  # characters shown that might have stood there
 
-Scores = NDArray[np.float64]
+Scores = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,13 @@ class Line:
     """A line that was written: `text` as it is read, `ids` as they were written, without the line
     end; `nats` is what the network thinks of it, the mean −ln p of a character at temperature 1,
     line end included; `forbidden` the share that the form took from the network's choices at each
-    character."""
+    character; `after` is the place behind its line end."""
 
     text: str
     ids: tuple[int, ...]
     nats: float
     forbidden: tuple[float, ...]
+    after: Place = field(repr=False, compare=False)
 
 
 class Composer:
@@ -260,10 +261,6 @@ class Composer:
             stream.read(character)
         return Place(self._stepper.state_of(stream), stream.logits.copy())
 
-    def after(self, place: Place, line: Line) -> Place:
-        """The place after a line and its line end."""
-        return self._on(place, [*line.ids, self._alphabet.line_end])
-
     def after_a_blank_line(self, place: Place) -> Place:
         return self._on(place, [self._alphabet.line_end])
 
@@ -410,6 +407,7 @@ class _Swarm:
         self._network = tuple(part.expand(-1, count, -1).clone() for part in place.state)
         self._logits = np.repeat(place.logits[None], count, axis=0)
 
+    @torch.inference_mode()
     def write(self) -> None:
         """Writes until every line has ended or is dead."""
         while len(rows := np.flatnonzero(~self._done & np.isfinite(self._weights))):
@@ -430,19 +428,20 @@ class _Swarm:
                 tuple(ids),
                 float(self._nats[row]) / size,
                 tuple(self._forbidden[row]),
+                Place(tuple(part[:, [row]] for part in self._network), self._logits[row]),
             )
 
     def _advance(self, rows: NDArray[np.intp]) -> None:
         """One character more for these lines."""
         composer, config = self._composer, self._composer.config
-        logits = self._logits[rows].astype(np.float64)
+        logits = self._logits[rows]  # a copy
         logits[:, UNKNOWN_ID] = -np.inf
         masks = np.stack([self._rules[row].allowed(self._states[row]) for row in rows])
         for place, row in enumerate(rows.tolist()):
             masks[place] &= ~self._copying(row)
-        temperature = config.temperature or 1.0
+        temperature = np.float32(config.temperature or 1.0)
         everything = _log_sum(logits / temperature)
-        allowed = np.where(masks, logits, -np.inf)
+        allowed = np.where(masks, logits, np.float32(-np.inf))
         left = _log_sum(allowed / temperature)
         self._weights[rows] += left - everything
         alive = np.isfinite(left)
@@ -462,14 +461,15 @@ class _Swarm:
                 self._states[row] = self._rules[row].after(self._states[row], character)
                 self._ids[row].append(character)
                 self._forbidden[row].append(share)
-        going = ~self._done[rows]
-        rows, chosen = rows[going], chosen[going]
-        if len(rows):
-            before = tuple(part[:, rows] for part in self._network)
-            out, after = composer._stepper.step(torch.from_numpy(chosen), before)
-            for part, new in zip(self._network, after, strict=True):
-                part[:, rows] = new
-            self._logits[rows] = out.numpy()
+        if len(rows) == len(self._done):
+            out, self._network = composer._stepper.step(torch.from_numpy(chosen), self._network)
+            self._logits = out.numpy()
+            return
+        before = tuple(part[:, rows] for part in self._network)
+        out, after = composer._stepper.step(torch.from_numpy(chosen), before)
+        for part, new in zip(self._network, after, strict=True):
+            part[:, rows] = new
+        self._logits[rows] = out.numpy()
 
     def _copying(self, row: int) -> Mask:
         """The characters that would make a copy longer than is allowed."""
@@ -559,7 +559,7 @@ class Composition:
         explained = list(composer.explained(self._place, line))
         if composer.backward:
             explained.reverse()
-        self._place = composer.after(self._place, line)
+        self._place = line.after
         self.lines.append(line)
         self._written[index] = line.text
         lead = [] if index == 0 else [Character("\n", 1.0)] * (2 if parted else 1)

@@ -99,9 +99,7 @@ def sung(line: str) -> str:
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_chinese_lines_have_their_length_rhyme_and_beginning(backward: bool) -> None:
-    seed = random.randrange(2**31)
-    print("seed", seed)
+def test_chinese_lines_have_their_length_rhyme_and_beginning(seed: int, backward: bool) -> None:
     rng = random.Random(seed)
     for _ in range(10):
         lengths = [rng.randint(3, 14) for _ in range(4)]
