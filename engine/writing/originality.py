@@ -182,7 +182,7 @@ class Originality:
             raise ConfigError(
                 f"A copy of at most {longest} characters forbids everything: allow 1 or more."
             )
-        tail = tail.rpartition("\n")[2][-longest:]
+        tail = tail[-longest:]  # one with a line end in it is nowhere in the index
         if len(tail) < longest:
             return ""
         if longest not in self._followed:

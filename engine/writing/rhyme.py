@@ -121,15 +121,13 @@ def internal_rhymes(line: str, language: Language = "十三辙") -> list[tuple[i
         return [
             word.span() for word in words[:-1] if english_rhyme(word[0], words[-1][0]) in RHYMES
         ]
-    *clauses, last = list(HAN.finditer(line)) or [None]
+    clauses = list(HAN.finditer(line))
+    last = clauses[-1][0][-1] if clauses else ""
     its = mandarin_class(line, language)
     return [
         (clause.end() - 1, clause.end())
-        for clause in clauses
-        if its
-        and last
-        and clause[0][-1] != last[0][-1]
-        and mandarin_class(clause[0], language) == its
+        for clause in clauses[:-1]
+        if its and clause[0][-1] != last and mandarin_class(clause[0], language) == its
     ]
 
 

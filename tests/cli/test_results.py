@@ -195,6 +195,46 @@ def test_evaluate_tells_a_person(lyricrnn: Any, trained: Path) -> None:
     assert done.err == ""
 
 
+def test_evaluate_reports_on_what_the_network_writes(lyricrnn: Any, trained: Path) -> None:
+    words = ["evaluate", trained, "--report", "--json"]
+    told = lyricrnn(*words, "--seed", "4").json
+    card = told["report"]
+    assert card["seed"] == 4
+    assert (card["unit"], card["shortest"]) == ("characters", 6)
+    assert card["bits_per_character"] == told["bits_per_character"]
+    columns = card["written"], card["human"], card["shuffled"]
+    assert all(column["lines"] == columns[0]["lines"] > 0 for column in columns)
+    assert all(len(column["novelty"]) == 16 for column in columns)
+    # The songs are ten times the same but for a word: so is what was held out.
+    assert card["human"]["verbatim"] > 0
+    assert lyricrnn(*words, "--seed", "4").json == told
+    assert lyricrnn(*words, "--seed", "5").json["report"]["written"] != card["written"]
+    assert "report" not in lyricrnn("evaluate", trained, "--json").json
+
+
+def test_evaluate_reports_to_a_person(lyricrnn: Any, trained: Path) -> None:
+    done = lyricrnn("evaluate", trained, "--report")
+    assert done.err == ""
+    assert re.search(r"^ +written +human +shuffled$", done.out, re.MULTILINE)
+    for name in ("distinct characters", "rhymes with the line before", "copied, 6 characters"):
+        assert re.search(rf"^{name}.* (\d+\.\d%|–)$", done.out, re.MULTILINE), done.out
+
+
+def test_evaluate_refuses_a_seed_of_nothing(lyricrnn: Any, trained: Path) -> None:
+    assert "--report" in lyricrnn("evaluate", trained, "--seed", "4").refused()
+    assert "seed = -4" in lyricrnn("evaluate", trained, "--report", "--seed", "-4").refused()
+
+
+def test_evaluate_reads_other_texts_as_the_run_does(
+    alone: Any, songs: Path, small: list[str]
+) -> None:
+    alone("train", songs, *small, "--steps", "5", "--run", "r", "--lines-reversed")
+    card = alone("evaluate", "r", "--corpus", songs, "--report", "--json").json["report"]
+    # Nearly all of that text was taught: read from the wrong end, none of it would be known.
+    assert card["human"]["novelty"][5] < 0.5
+    assert card["human"]["verbatim"] > 0.2
+
+
 # -- inspect --------------------------------------------------------------------------------
 
 

@@ -114,6 +114,7 @@ def test_equal_hashes_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     built = index(text, 4)
     assert spans(built.copies(line)) == searched(text, line, 4) != []
     assert built.forbidden("xab", 2) == "#ab月"
+    assert built.forbidden("月a", 2) == "b"
 
 
 def test_a_search_in_parts_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +128,9 @@ def test_a_copy_names_the_first_song_that_has_it() -> None:
     songs = "one\nno moon at all", " two \nthe moon again", "the moon again"
     built = Originality.of_text("\n\n".join(songs), 8)
     assert built.copies("see the moon again!") == (Copy(4, 18, 1, "two"),)
+    assert Originality.of_text("one\n\nthe moon", 8).copies("the moon") == (
+        Copy(0, 8, 1, "the moon"),
+    )
 
 
 def test_a_song_that_never_ends_its_line_has_a_short_title() -> None:

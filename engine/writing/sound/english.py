@@ -13,10 +13,10 @@ import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import takewhile
-from os.path import commonprefix
 from typing import Literal
 
 from engine.errors import ConfigError
@@ -81,7 +81,9 @@ def _sounds(word: str) -> Sounds:
     found = pronunciations(word)
     if found:
         return Sounds(frozenset(map(_ending, found)), guessed=False)
-    return Sounds(frozenset((("?",), tail) for tail in _guessed(plain(word))), guessed=True)
+    return Sounds(
+        frozenset((("?",), tail) for tail in _guessed(plain(word).rsplit("-", 1)[-1])), guessed=True
+    )
 
 
 def english_keys(word: str) -> frozenset[Phonemes]:
@@ -91,7 +93,7 @@ def english_keys(word: str) -> frozenset[Phonemes]:
 
 
 def pronunciations(word: str) -> tuple[Phonemes, ...]:
-    """Of a word, or the last part of a hyphenated one, with stress; empty where the dictionary lacks
+    """Of a word, or the last part of a hyphenated one, with stress; none where the dictionary lacks
     it. Endings that it lacks are made: rovin' from roving, a poet's from poet."""
     dictionary = _dictionary()
     word = plain(word).rsplit("-", 1)[-1]
@@ -130,15 +132,13 @@ def rhyme_depth(first: str, second: str) -> int:
     nation, 4 for "I made it again" and "we fade it again". What both repeat after the words that
     rhyme counts; 0 where none do."""
     ones, others = words_of(first), words_of(second)
-    repeated = sum(
-        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ones[::-1], others[::-1]))
-    )
+    repeated = _shared(ones[::-1], others[::-1])
     if repeated == min(len(ones), len(others)):
         return 0
     if english_rhyme(ones[-1 - repeated], others[-1 - repeated]) not in RHYMES:
         return 0
     return max(
-        len(_vowels(_shared_end(one, other)))
+        len(_vowels(one[len(one) - _shared(one[::-1], other[::-1]) :]))
         for one in _spoken(ones, repeated)
         for other in _spoken(others, repeated)
     )
@@ -162,8 +162,10 @@ def _spoken(words: list[str], repeated: int) -> list[Phonemes]:
     return [tuple(sound.rstrip("012") for sound in (*end, *after)) for end in ends]
 
 
-def _shared_end(one: Phonemes, other: Phonemes) -> Phonemes:
-    return commonprefix((one[::-1], other[::-1]))
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items both begin with."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _kind(one: tuple[Phonemes, Phonemes], other: tuple[Phonemes, Phonemes]) -> Kind | None:
@@ -216,7 +218,7 @@ def _guessed(word: str) -> frozenset[Phonemes]:
     whole = {backwards[:letters] for letters in range(_SHORTEST_WHOLE, len(backwards))}
     votes: Counter[Phonemes] = Counter()
     for one in near | {one for one in whole if one[::-1] in dictionary}:
-        shared = len(commonprefix((one, backwards)))
+        shared = _shared(one, backwards)
         if shared:
             tail = _ending(tuple(dictionary[one[::-1]][0]))[1]
             votes[tail] += _CLOSER**shared * (_WHOLE if one in whole else 1)

@@ -1,7 +1,7 @@
 """How Mandarin rhymes: by the finals of its syllables, and in verse by their tones.
 
-The three systems in use. 十三辙 is what singers and lyricists go by; 中华新韵 (fourteen classes, 2005)
-and 中华通韵 (sixteen, standard of 2019) are those of verse.
+The three systems in use. 十三辙 is what singers and lyricists go by; 中华新韵 (fourteen
+classes, 2005) and 中华通韵 (sixteen, standard of 2019) are those of verse.
 
 With tones, a class is parted into 平, level (the first and second tone), and 仄, oblique (the third
 and fourth). A neutral tone counts as the tone that its character has by itself in the same

@@ -1,4 +1,4 @@
-"""How many syllables English words have: by the CMU pronouncing dictionary, else by their spelling."""
+"""How many syllables English words have: by the CMU pronouncing dictionary, else by spelling."""
 
 from __future__ import annotations
 
