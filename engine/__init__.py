@@ -23,6 +23,7 @@ _HOME = {
     "ModelConfig": "engine.config",
     "CorpusConfig": "engine.config",
     "GenerationConfig": "engine.config",
+    "Form": "engine.writing.form",
     "preset": "engine.training.plan",
     "Corpus": "engine.corpus.corpus",
     "Vocabulary": "engine.corpus.vocabulary",
