@@ -205,6 +205,16 @@ class Character:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """The weights that wrote a text: the run's folder, the step, and the digest (SHA-256 of every
+    tensor in the order of the names)."""
+
+    run: str
+    step: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class LineCandidate:
     """One way to write a line. `nats` is the network's own mean −ln p of a character, `copied` the
     share of characters that stand in `copies`; `seed` and `number` tell it from the others."""
@@ -216,6 +226,7 @@ class LineCandidate:
     characters: tuple[Character, ...]
     seed: int
     number: int
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from engine.worker import Job, Worker
     from engine.writing.form import Form
     from engine.writing.originality import Copy
+    from engine.writing.rhyme import Rhyming
 
 T = TypeVar("T")
 
@@ -297,6 +298,21 @@ class Engine:
     async def copies(self, lines: Sequence[str]) -> tuple[tuple[Copy, ...], ...]:
         """For each line, what it takes from the songs that the open network was taught."""
         return await self._do(lambda worker: worker.copies(lines))
+
+    async def explained(self, before: str, line: str) -> tuple[Character, ...]:
+        """How likely the open network finds each character of a line below the text `before`, and
+        what it would rather have written."""
+        return await self._do(lambda worker: worker.explained(before, line))
+
+    async def tune(self, name: str) -> Form:
+        """The form of words for a tune (词牌), as most songs of it have it that the open network
+        was taught. Raises FormError where they have no such tune."""
+        return await self._do(lambda worker: worker.tune(name))
+
+    async def rhyming(self, wanted: str, most: int = 200) -> list[Rhyming]:
+        """What rhymes with the end of a text, of the words and characters of the songs that the
+        open network was taught. Raises InputError where there is nothing to rhyme with."""
+        return await self._do(lambda worker: worker.rhyming(wanted, most))
 
 
 class RunHandle:

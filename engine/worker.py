@@ -6,11 +6,12 @@ pieces of training; nothing here ever waits for whoever listens.
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +37,7 @@ from engine.events import (
     StateChanged,
     TrainingSnapshot,
     Warned,
+    Weights,
 )
 from engine.model import device as devices
 from engine.model import trace
@@ -49,6 +51,7 @@ from engine.writing.composer import Composition
 from engine.writing.form import Form
 from engine.writing.generator import Writing
 from engine.writing.originality import Copy
+from engine.writing.rhyme import Rhyming
 from engine.writing.room import Room
 
 SLICE_WHILE_TRAINING = 0.008  # seconds of writing between two pieces of training
@@ -93,6 +96,7 @@ class Worker:
         self._warnings: list[str] = []
         self._texts: list[_Text] = []
         self._room: tuple[Run, Room] | None = None
+        self._digest: tuple[CharRNN, int, str] | None = None
 
     def work(self) -> None:
         """Runs until the queue says None; the thread's whole life."""
@@ -320,7 +324,35 @@ class Worker:
     ) -> tuple[LineCandidate, ...]:
         """Ways to write one line; see `Room.candidates`."""
         _, network = self._opened()
-        return self._writing_room().candidates(Stepper(network), form, index, config, **place)
+        room = self._writing_room()
+        found = room.candidates(Stepper(network), form, index, config, **place)
+        weights = self._weights()
+        return tuple(replace(one, weights=weights) for one in found)
+
+    def explained(self, before: str, line: str) -> tuple[Character, ...]:
+        """What the network thinks of each character of a line; see `Room.explained`."""
+        _, network = self._opened()
+        return self._writing_room().explained(Stepper(network), before, line)
+
+    def tune(self, name: str) -> Form:
+        """The form of a tune of the songs that the open network was taught."""
+        return self._writing_room().tune(name)
+
+    def rhyming(self, wanted: str, most: int) -> list[Rhyming]:
+        """What rhymes in the songs that the open network was taught."""
+        return self._writing_room().rhyming(wanted, most)
+
+    def _weights(self) -> Weights:
+        """Which weights write now."""
+        run, network = self._opened()
+        step = self._step if self._loop is None else self._loop.progress.step
+        if self._digest is None or self._digest[:2] != (network, step):
+            digest = hashlib.sha256()
+            for name, tensor in sorted(network.state_dict().items()):
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+            self._digest = (network, step, digest.hexdigest())
+        return Weights(str(run.path), step, self._digest[2])
 
     def copies(self, lines: Sequence[str]) -> tuple[tuple[Copy, ...], ...]:
         """What each line takes from the songs that the open network was taught."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from string import ascii_uppercase
@@ -51,6 +51,7 @@ __all__ = [
     "family",
     "internal_rhymes",
     "last_word",
+    "letters",
     "letters_of",
     "line_syllables",
     "mandarin_class",
@@ -96,8 +97,7 @@ def letters_of(
     for end, choice in zip(ends, chosen, strict=True):
         if choice is not None:
             rhymes[choice].add(end)
-    names = (letter + turn for turn in _turns() for letter in ascii_uppercase)
-    letters: dict[str | Phonemes, str] = {}
+    names, given = letters(), dict[str | Phonemes, str]()
     found: list[str | None] = []
     for line, choice in zip(lines, chosen, strict=True):
         if not line.strip():
@@ -105,10 +105,17 @@ def letters_of(
         elif choice is None or len(rhymes[choice]) < 2:
             found.append("")
         else:
-            if choice not in letters:
-                letters[choice] = next(names)
-            found.append(letters[choice])
+            if choice not in given:
+                given[choice] = next(names)
+            found.append(given[choice])
     return found
+
+
+def letters() -> Iterator[str]:
+    """The names of rhymes, without end: A to Z, A2 to Z2 and so on."""
+    for turn in count(1):
+        for letter in ascii_uppercase:
+            yield letter + (str(turn) if turn > 1 else "")
 
 
 def internal_rhymes(line: str, language: Language = "十三辙") -> list[tuple[int, int]]:
@@ -224,8 +231,3 @@ def _keys(
         return {family(key) for key in keys} if slant else keys
     key = mandarin_class(line, language, tones)
     return (key,) if key else ()
-
-
-def _turns() -> Iterable[str]:
-    yield ""
-    yield from map(str, count(2))

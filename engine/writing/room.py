@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 
@@ -11,13 +12,17 @@ import numpy as np
 from engine.config import GenerationConfig
 from engine.corpus.reversal import lines_reversed
 from engine.corpus.vocabulary import Vocabulary
-from engine.events import LineCandidate
+from engine.errors import FormError
+from engine.events import Character, LineCandidate
 from engine.model.stepper import Stepper
-from engine.writing.composer import Composer, Composition
+from engine.writing import tunes
+from engine.writing.composer import Composer, Composition, Line
 from engine.writing.form import Form
 from engine.writing.generator import Writing
 from engine.writing.originality import Copy, Originality
+from engine.writing.rhyme import Language, Rhyming, endings, rhyming
 from engine.writing.songbook import Songbook
+from engine.writing.tunes import Tune
 
 
 class Room:
@@ -43,6 +48,20 @@ class Room:
         return Songbook(self.text)
 
     @cached_property
+    def _endings(self) -> Counter[str]:
+        return endings(self.text.split("\n"), self.language)
+
+    @property
+    def language(self) -> Language:
+        """What the songs rhyme by."""
+        return "english" if self.songbook.latin else "十三辙"
+
+    def rhyming(self, wanted: str, most: int) -> list[Rhyming]:
+        """What of the songs' words and characters rhymes with the end of a text, the better rhymes
+        first, then the more frequent. Raises InputError where there is nothing to rhyme with."""
+        return rhyming(wanted, self._endings, self.language, most=most)
+
+    @cached_property
     def originality(self) -> Originality:
         """The index that copies are found by."""
         return Originality.of_text(self.text)
@@ -51,6 +70,22 @@ class Room:
     def _in_order_of_writing(self) -> Originality:
         """The index that copies are kept short by, while lines are written."""
         return Originality.of_text(self._taught) if self._backward else self.originality
+
+    @cached_property
+    def _tunes(self) -> dict[str, Tune]:
+        return tunes.of_text(self.text)
+
+    def tune(self, name: str) -> Form:
+        """The form of words for a tune of the songs. Raises FormError where they have no such."""
+        found = self._tunes.get(name)
+        if found is None:
+            some = ", ".join(list(self._tunes)[:5])
+            known = f"they have {some} and others" if some else "they name no tunes"
+            raise FormError(
+                f"These songs have no pattern for a tune {name!r} ({known}): choose one that "
+                "`lyricrnn corpus show` lists, or give lengths and rhymes."
+            )
+        return tunes.form_of(found)
 
     def composer(self, stepper: Stepper, form: Form | None, config: GenerationConfig) -> Composer:
         """Writes lines in form. Raises FormError where it cannot be met."""
@@ -114,6 +149,16 @@ class Room:
                 )
             )
         return tuple(sorted(found, key=lambda one: one.nats + one.copied))
+
+    def explained(self, stepper: Stepper, before: str, line: str) -> tuple[Character, ...]:
+        """How likely the network finds each character of a line below a text, and what it would
+        rather have written; of characters that it never saw, nothing."""
+        composer = self.composer(stepper, None, GenerationConfig())
+        read = line[::-1] if self._backward else line
+        ids = tuple(self._vocabulary.encode(read).tolist())
+        place = composer.read(before or "\n\n")
+        found = list(composer.explained(place, Line(line, ids, 0.0, (0.0,) * len(ids), place)))
+        return tuple(reversed(found) if self._backward else found)
 
     def copies(self, lines: Sequence[str]) -> tuple[tuple[Copy, ...], ...]:
         """What each line takes from the songs."""

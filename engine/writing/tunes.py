@@ -14,21 +14,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from string import ascii_uppercase
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.corpus import Corpus
-from engine.writing.sound.mandarin import System, mandarin_class
+from engine.corpus.corpus import Corpus, song_places
+from engine.writing.form import Form, LineDemand
+from engine.writing.rhyme import System, letters, mandarin_class
+from engine.writing.sound.mandarin import HAN
 
 LEAST_SONGS = 10  # of a pattern, for its rhymes to be told from chance
 LEAST_SHARE = 0.2  # of a tune's songs; below, they are fragments, or of many tunes
 _AGREEMENT = 1 / 3  # of songs; in songci.txt rhymes have 0.42 or more, and the others 0.25 or less
 _CHANCE = 0.1  # of songs in which clauses agree that do not rhyme
 _MARGIN = 1.2  # over chance, with one song; it falls with the square root of their number
-_LOOKED_AT = 1000  # songs, for whether a corpus has tunes at all
-_REPEATED = 2  # songs to a first line, at least, in a corpus that has tunes
+_HEARD = 1000  # songs of a pattern, for its rhymes
+_MOST_CLAUSES = 200  # of a song; the longest tunes have under a hundred
+_LOOKED_AT = 1000  # titles, for whether a corpus has tunes at all
+_REPEATED = 2  # songs to a title, at least, in a corpus that has tunes
 
 _CLAUSE = re.compile(r"[^，、；：。！？,;:.!?\s]+")
 _NOT_SUNG = re.compile(r"[^\w□]")  # □ stands for a character that is lost
@@ -76,12 +79,29 @@ def tunes(songs: Iterable[tuple[str, str]], system: System = "十三辙") -> dic
     return {tune.name: tune for tune in found if tune}
 
 
+def of_text(text: str) -> dict[str, Tune]:
+    """The tunes of songs that a blank line parts and whose first lines name them."""
+    starts, ends = song_places(text)
+    named = (text[start:end].partition("\n") for start, end in zip(starts, ends, strict=True))
+    return tunes((name.strip(), words) for name, _, words in named)
+
+
+def form_of(tune: Tune) -> Form:
+    """The form of words for a tune: its clauses, and the rhymes of its lines' ends."""
+    lines = tuple(LineDemand(length=line.clauses, rhyme=line.letters[-1]) for line in tune.lines)
+    letters = Counter(line.rhyme for line in lines)
+    alone = {letter for letter, often in letters.items() if often == 1}
+    free = (line.changed(rhyme="") if line.rhyme in alone else line for line in lines)
+    return Form(lines=tuple(free), stanzas=tune.stanzas)
+
+
 def of_corpus(corpus: Corpus) -> dict[str, Tune]:
     """The tunes of a corpus whose songs are titled by them, or begin with a line that names them;
-    none, after a look at some songs, where hardly two songs have one name."""
-    step = -(-len(corpus.songs) // _LOOKED_AT)
-    looked_at = [_named(corpus, index)[0] for index in range(0, len(corpus.songs), step or 1)]
-    if len(looked_at) < LEAST_SONGS or len(looked_at) < _REPEATED * len(set(looked_at)):
+    none, after a look at some titles, where these are not Chinese or hardly any comes again."""
+    step = max(1, len(corpus.songs) // _LOOKED_AT)
+    titles = [corpus.songs[index].title for index in range(0, len(corpus.songs), step)]
+    chinese = [title for title in titles if HAN.search(title)]
+    if len(chinese) < max(LEAST_SONGS, len(titles) / 2, _REPEATED * len(set(chinese))):
         return {}
     return tunes(_named(corpus, index) for index in range(len(corpus.songs)))
 
@@ -95,21 +115,23 @@ def _named(corpus: Corpus, index: int) -> tuple[str, str]:
 
 def _tune(name: str, songs: Sequence[str], system: System) -> Tune | None:
     patterns = [_pattern(words) for words in songs]
-    often = Counter(pattern for pattern in patterns if pattern)
+    often = Counter(pattern for pattern in patterns if 0 < sum(map(len, pattern)) <= _MOST_CLAUSES)
     if not often:
         return None
-    pattern, count = often.most_common(1)[0]
+    count, pattern = max((count, pattern) for pattern, count in often.items())
     if count < LEAST_SONGS or count < LEAST_SHARE * len(songs):
         return None
     chosen = [words for words, its in zip(songs, patterns, strict=True) if its == pattern]
-    ends = [[clause[-1] for line in _clauses(words) for clause in line] for words in chosen]
-    letters = iter(_letters(ends, system))
+    ends = [
+        [clause[-1] for line in _clauses(words) for clause in line] for words in chosen[:_HEARD]
+    ]
+    rhymes = iter(_letters(ends, system))
     return Tune(
         name=name,
         songs=len(songs),
         share=count / len(songs),
-        lines=tuple(TuneLine(line, tuple(islice(letters, len(line)))) for line in pattern),
-        stanzas=Counter(map(_stanzas, chosen)).most_common(1)[0][0],
+        lines=tuple(TuneLine(line, tuple(islice(rhymes, len(line)))) for line in pattern),
+        stanzas=max((count, parts) for parts, count in Counter(map(_stanzas, chosen)).items())[1],
     )
 
 
@@ -149,10 +171,11 @@ def _letters(ends: Sequence[Sequence[str]], system: System) -> list[str]:
         else:
             groups.append([place])
     found = [""] * len(agreed)
-    for number, group in enumerate(group for group in groups if len(group) > 1):
-        turn, letter = divmod(number, len(ascii_uppercase))
+    for group, letter in zip(
+        (group for group in groups if len(group) > 1), letters(), strict=False
+    ):
         for place in group:
-            found[place] = ascii_uppercase[letter] + (str(turn + 1) if turn else "")
+            found[place] = letter
     return found
 
 
@@ -160,13 +183,13 @@ def _agreement(ends: Sequence[Sequence[str]], system: System) -> tuple[Counts, C
     """For each two clauses, the songs in which they end in one class, and those that were counted:
     a character that comes again is no rhyme, so songs that end both in the same one are not."""
     numbers: dict[str | None, int] = {None: -1}
-    classes = np.array(
-        [[numbers.setdefault(mandarin_class(one, system), len(numbers)) for one in song]
-         for song in ends]
-    )  # (songs, clauses), as are the characters  # fmt: skip
+    heard = [[mandarin_class(end, system) for end in song] for song in ends]
+    classes = np.array([[numbers.setdefault(one, len(numbers)) for one in song] for song in heard])
     characters = np.array(ends)
-    clauses = range(classes.shape[1])
-    differ = [characters[:, [place]] != characters for place in clauses]
-    agree = [(classes[:, [place]] == classes) & (classes >= 0) for place in clauses]
-    agreed = np.array([(one & other).sum(axis=0) for one, other in zip(agree, differ, strict=True)])
-    return agreed, np.array([one.sum(axis=0) for one in differ])
+    agreed = np.zeros((classes.shape[1], classes.shape[1]), np.int64)
+    counted = np.zeros_like(agreed)
+    for place in range(len(agreed)):
+        differ = characters[:, [place]] != characters
+        same = (classes[:, [place]] == classes) & (classes >= 0)
+        counted[place], agreed[place] = differ.sum(axis=0), (differ & same).sum(axis=0)
+    return agreed, counted

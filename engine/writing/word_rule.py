@@ -197,7 +197,8 @@ class SyllableRule:
             return self._alphabet.ending
         if where == _AT_THE_END:  # punctuation of the line's end, in either direction
             if ended < len(self._ends):
-                return self._ends[-1 - ended if self._backward else ended]
+                due: Mask = self._ends[-1 - ended if self._backward else ended]
+                return due
             if self._backward:
                 mask |= self._start_of_a_word(state)
                 if not self._ends and ended == 0:

@@ -85,6 +85,8 @@ def test_a_network_of_reversed_lines_writes_readable_ones(
         (["--slant"], "belongs to a form"),
         (["--form", "nowhere.toml"], "cannot be read"),
         (["--form", "nowhere.toml", "--rhyme", "AA"], "all about the form"),
+        (["--tune", "浣溪沙"], "no pattern for a tune '浣溪沙' (they name no tunes)"),
+        (["--tune", "浣溪沙", "--lines", "3", "--rhyme", "AA"], "all about the form"),
         (["--line-length", "5", "--unit", "words"], "not one of"),
         (["--line-length", "5", "--rhyme", "A" * 80], "80 lines that rhyme"),
     ],

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from engine.errors import ConfigError
@@ -55,6 +55,9 @@ def command(
     acrostic: Annotated[
         str | None, value("How lines begin, a character each.", "TEXT", _FORM)
     ] = None,
+    tune: Annotated[
+        str | None, value("The lines and rhymes of a tune (词牌) of the songs.", "NAME", _FORM)
+    ] = None,
     form: Annotated[str | None, value("A form in TOML, instead of these.", "FILE", _FORM)] = None,
     unit: Annotated[
         str | None,
@@ -93,12 +96,13 @@ def command(
         settings = {"unit": unit, "rhymes": rhymes, "tones": tones, "slant": slant}
         given = {name: value for name, value in settings.items() if value}
         asked: Form | None = None
-        if form is not None:
-            if line_length or rhyme or acrostic or given:
+        if form is not None or tune is not None:
+            if line_length or rhyme or acrostic or given or (form and tune):
                 raise ConfigError(
-                    "--form says all about the form: leave the other options of it out."
+                    f"--{'form' if form else 'tune'} says all about the form: leave the other "
+                    "options of it out."
                 )
-            asked = Form.load(form)
+            asked = Form.load(form) if form else None
         elif line_length or rhyme or acrostic:
             asked = Form.of(
                 lines=lines or 0,
@@ -123,7 +127,7 @@ def command(
             max_copy=max_copy,
             look_ahead=look_ahead,
         )
-        text = _Text(run, prompt, config, asked, as_json)
+        text = _Text(run, prompt, config, asked, tune, as_json)
         return _to_the_end(_propose(text, candidates) if candidates else _write(text), as_json)
 
     return work
@@ -137,7 +141,16 @@ class _Text:
     prompt: str
     config: GenerationConfig
     form: Form | None
+    tune: str | None
     as_json: bool
+
+    async def resolved(self, engine: Engine) -> _Text:
+        """With the form of the tune; a tune's name stands above its words, as in the songs."""
+        if self.tune is None:
+            return self
+        return replace(
+            self, form=await engine.tune(self.tune), prompt=self.prompt or f"{self.tune}\n"
+        )
 
 
 def _to_the_end(work: Callable[[Signals], Coroutine[None, None, None]], as_json: bool) -> int:
@@ -166,7 +179,8 @@ def _write(text: _Text) -> Callable[[Signals], Coroutine[None, None, None]]:
         signals.watch()
         async with Engine() as engine:
             view = await _opened(engine, text.run)
-            stream = engine.generate(text.prompt, text.config, form=text.form)
+            asked = await text.resolved(engine)
+            stream = engine.generate(asked.prompt, text.config, form=asked.form)
             await stream.start()
             _say_first(stream)
             began = time.perf_counter()
@@ -208,9 +222,10 @@ def _propose(text: _Text, count: int) -> Callable[[Signals], Coroutine[None, Non
         signals.watch()
         async with Engine() as engine:
             view = await _opened(engine, text.run)
-            before, end, beginning = text.prompt.rpartition("\n")
+            asked = await text.resolved(engine)
+            before, end, beginning = asked.prompt.rpartition("\n")
             found = await engine.candidates(
-                text.form, 0, text.config, count=count, before=before + end, beginning=beginning
+                asked.form, 0, text.config, count=count, before=before + end, beginning=beginning
             )
         if text.as_json:
             output.write_json(

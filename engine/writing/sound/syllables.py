@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.writing.sound.english import WORD, plain, pronunciations
-
-_NONE: Mapping[str, int] = {}
 
 _VOWELS = re.compile("[aeiouy]+")
 # After a consonant and l or r an e is sounded: little, startled, theatre.
@@ -39,23 +37,25 @@ def syllables(word: str, overrides: Mapping[str, int] | None = None) -> Syllable
     """The syllables of a word: as `overrides` (words in lower case) says, as the dictionary first
     pronounces it, or by its spelling. A hyphenated word has those of its parts, and what has no
     letters has none. Needs the extra `english`: raises ConfigError without it."""
-    overrides = overrides or _NONE
-    whole = plain(word)
-    if whole in overrides:
-        return Syllables(overrides[whole], guessed=False)
+    whole = word.lower().replace("’", "'")
     parts = WORD.findall(whole)
-    found = [
-        Syllables(overrides[part], guessed=False) if part in overrides else _of_word(part)
-        for part in parts
-    ]
-    return Syllables(sum(one.count for one in found), any(one.guessed for one in found))
+    alone = parts[0] if len(parts) == 1 else whole
+    for spelt in (whole, alone, alone.removesuffix("'")):
+        if overrides and spelt in overrides:
+            return Syllables(overrides[spelt], guessed=False)
+    if len(parts) == 1:
+        return _of_word(plain(alone))
+    return _sum(syllables(part, overrides) for part in parts)
 
 
 def line_syllables(line: str, overrides: Mapping[str, int] | None = None) -> Syllables:
     """The syllables of all the words of a line."""
-    words = re.split(r"\s+", line)
-    found = [syllables(word.strip("-–—"), overrides) for word in words]
-    return Syllables(sum(one.count for one in found), any(one.guessed for one in found))
+    return _sum(syllables(word.strip("-–—"), overrides) for word in line.split())
+
+
+def _sum(parts: Iterable[Syllables]) -> Syllables:
+    parts = list(parts)
+    return Syllables(sum(one.count for one in parts), any(one.guessed for one in parts))
 
 
 @lru_cache(65_536)
@@ -69,6 +69,5 @@ def _of_word(word: str) -> Syllables:
 def by_spelling(word: str) -> int:
     """The syllables of a word that no dictionary has: its groups of vowels, less those that are
     silent, more those that are two. Public for its measurement (benchmarks/rhyme.py)."""
-    letters = "".join(letter for letter in word if letter != "'")
-    letters = _SILENT.sub(r"", letters)
+    letters = _SILENT.sub("", word.replace("'", ""))
     return max(1, len(_VOWELS.findall(letters)) + len(_TWO.findall(letters)))
