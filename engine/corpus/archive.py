@@ -32,6 +32,7 @@ _LARGEST_LIST = 2**25  # bytes of the list of members
 _LARGEST_RATIO = 200  # songs come to about 3
 _SMALL = 2**20  # bytes; what is not more may have any ratio
 _PIECE = 2**16  # bytes that are read or unpacked at once
+_TRUSTED = "unpack what you trust of the archive and name the folder"
 
 _UTF8_NAME, _ENCRYPTED = 0x800, 0x2041  # bits of a member's flags
 _HEADER = struct.Struct("<4s22xHH")  # before a member's bytes: magic, lengths of name and extra
@@ -65,7 +66,8 @@ def members(path: Path, wanted: Callable[[str], bool]) -> list[Member]:
 
     Folders, hidden members and `__MACOSX` are passed over. Raises CorpusError for what is no
     archive, and for a wanted member that cannot be read or that none made in good faith has: a
-    path that leads elsewhere, a link, more bytes than `LARGEST` or than text can be packed into.
+    path that leads elsewhere, a link, more bytes than `LARGEST` or than text can be packed into,
+    alone or all together.
     """
     found: list[tuple[list[str], Member]] = []
     for info in _listed(path):
@@ -78,8 +80,7 @@ def members(path: Path, wanted: Callable[[str], bool]) -> list[Member]:
         if any(part.startswith(".") or part == "__MACOSX" for part in parts):
             continue
         if problem := _problem_of_content(info):
-            remedy = "unpack what you trust of the archive and name the folder"
-            raise _refused(f"{path}/{name}", problem, remedy)
+            raise _refused(f"{path}/{name}", problem, _TRUSTED)
         begin = functools.partial(_open, path, "/".join(parts), info)
         found.append((parts, Member("/".join(parts), info.file_size, begin)))
     found.sort(key=lambda each: each[0])
@@ -90,6 +91,10 @@ def members(path: Path, wanted: Callable[[str], bool]) -> list[Member]:
             "are read at most"
         )
         raise _refused(str(path), problem, "make an archive of a part of it")
+    with errors_as_sentences(path):
+        packed = path.stat().st_size  # of the whole: members may lie over one another
+    if problem := _problem_of_ratio(total, packed):
+        raise _refused(str(path), problem, _TRUSTED)
     return [member for _, member in found]
 
 
@@ -146,10 +151,14 @@ def _problem_of_content(info: zipfile.ZipInfo) -> str | None:
         return "is encrypted"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"is compressed by method {info.compress_type}, which is not read (deflate is)"
-    if info.file_size > max(_SMALL, _LARGEST_RATIO * info.compress_size):
+    return _problem_of_ratio(info.file_size, info.compress_size)
+
+
+def _problem_of_ratio(unpacked: int, packed: int) -> str | None:
+    if unpacked > max(_SMALL, _LARGEST_RATIO * packed):
         return (
-            f"unpacks to more than {_LARGEST_RATIO} times its size ({info.file_size:,} bytes from "
-            f"{info.compress_size:,}), which no text does"
+            f"unpacks to more than {_LARGEST_RATIO} times its size ({unpacked:,} bytes from "
+            f"{packed:,}), which no text does"
         )
     return None
 

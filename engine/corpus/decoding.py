@@ -85,6 +85,7 @@ _CHANCE = 8.1
 _WESTERN_CHANCE = 5.0
 _TOO_FAR = 4.5  # this much above chance it is no text
 _CAUTION = 2.0  # characters depend on one another, so what they say is not added up in full
+_FEWEST_NULS = 0.35  # the share of NUL bytes below which ASCII is no UTF-16
 _MOST_CONTROLS = 0.02  # the share of control characters above which nothing is text
 _PLENTY = 8  # characters outside ASCII after which a file is surely meant to be UTF-8
 
@@ -154,20 +155,34 @@ class Decoded:
     confidence: float
 
 
-class EncodingError(CorpusError):
+class UndecodedError(CorpusError):
+    """A file that may be text in an encoding that a person names. Each face has its own way to
+    name one: `advising` puts it into the sentence, which says nothing of it otherwise."""
+
+    def __init__(self, problem: str, alternative: str = "") -> None:
+        super().__init__(problem, alternative)
+        self._problem, self._alternative = problem, alternative
+
+    def advising(self, way: str) -> str:
+        """The sentence with a way to name an encoding, such as "with --encoding"."""
+        return f"{self._problem}{way and f' {way}'}{self._alternative}."
+
+    def __str__(self) -> str:
+        return self.advising("")
+
+
+class EncodingError(UndecodedError):
     """A file that may be in several encodings: `candidates`, the likeliest first."""
 
     def __init__(self, name: str, candidates: tuple[Candidate, ...]) -> None:
-        super().__init__(name, candidates)
+        named = [f"{each.encoding} ({each.confidence:.0%})" for each in candidates[:3]]
+        super().__init__(
+            f"It is not sure which encoding {name} is in, perhaps {' or '.join(named)}: name one",
+            f", for example {candidates[0].encoding}, or save it as UTF-8",
+        )
+        self.args = (name, candidates)  # what it is made of again in another process
         self.name = name
         self.candidates = candidates
-
-    def __str__(self) -> str:
-        named = [f"{each.encoding} ({each.confidence:.0%})" for each in self.candidates[:3]]
-        return (
-            f"It is not sure which encoding {self.name} is in, perhaps {' or '.join(named)}: "
-            f"name one with --encoding, for example --encoding {self.candidates[0].encoding}."
-        )
 
 
 def decode(data: bytes, name: str, declared: str | None = None) -> Decoded:
@@ -179,7 +194,8 @@ def decode(data: bytes, name: str, declared: str | None = None) -> Decoded:
 
 
 def recognise(file: BinaryIO, name: str, declared: str | None = None) -> Encoding:
-    """The encoding of a whole seekable file. Raises CorpusError, as EncodingError if unsure.
+    """The encoding of a whole seekable file. Raises CorpusError: UndecodedError where a person may
+    name another, EncodingError of these where several are likely.
 
     The decisions are asked in order, the surest first; the first that knows the encoding wins.
     """
@@ -196,13 +212,14 @@ def recognise(file: BinaryIO, name: str, declared: str | None = None) -> Encodin
     if scan.end is _End.NO_CHARACTER and scan.characters >= _PLENTY:
         file.seek(scan.position)
         raise _no_character(scan.position, _read(file, 1)[0], "utf-8", name)
-    found = candidates(_sample(file, scan))
+    sample = _sample(file, scan)
+    found = candidates(sample)
     if scan.end is _End.NUL:
         found = tuple(each for each in found if each.encoding.startswith("utf-16"))
-        if not found or found[0].confidence < SURE:
+        if not found or found[0].confidence < SURE or _is_ascii_with_nuls(sample):
             raise _nul(scan.position, name)
     if not found:
-        raise _binary(name)
+        raise UndecodedError(f"{_binary(name)}: name a text file instead, or its encoding")
     if found[0].confidence < SURE:
         raise EncodingError(name, found)
     return Encoding(found[0].encoding, found[0].confidence)
@@ -243,7 +260,7 @@ def choices(file: BinaryIO, name: str) -> tuple[Candidate, ...]:
     sample = _sample(file, _scan(file))
     texts = _texts(sample, USUAL if known is None else (known.name, *USUAL))
     if not texts:
-        raise _binary(name)
+        raise CorpusError(f"{_binary(name)}: name a text file instead.")
     if known is not None and known.confidence == 1.0:
         shares = {known.name: 1.0}
     else:
@@ -437,6 +454,12 @@ def _text(sample: bytes, encoding: str) -> str | None:
     return text
 
 
+def _is_ascii_with_nuls(sample: bytes) -> bool:
+    """Whether this is ASCII with NULs here and there, and so no UTF-16: there, every other byte of
+    ASCII is a NUL, and what is no ASCII is seldom made of its bytes alone."""
+    return sample.isascii() and sample.count(0) < _FEWEST_NULS * len(sample)
+
+
 def _foreign(text: str) -> int:
     """The number of characters outside ASCII."""
     return 0 if text.isascii() else len(_FOREIGN.findall(text))
@@ -502,11 +525,8 @@ def _preview(text: str) -> str:
     return "\n".join([line for line in lines if line][:4])[:200]
 
 
-def _binary(name: str) -> CorpusError:
-    return CorpusError(
-        f"{name} looks binary (no usual encoding makes text of it): name a text file instead, or "
-        "its encoding with --encoding."
-    )
+def _binary(name: str) -> str:
+    return f"{name} looks binary (no usual encoding makes text of it)"
 
 
 def _nul(position: int, name: str) -> CorpusError:
@@ -526,11 +546,11 @@ def _refuse_nul(data: bytes, encoding: str, start: int, name: str) -> None:
         raise _nul(start + position, name)
 
 
-def _no_character(position: int, byte: int, encoding: str, name: str) -> CorpusError:
-    return CorpusError(
+def _no_character(position: int, byte: int, encoding: str, name: str) -> UndecodedError:
+    return UndecodedError(
         f"{name} is not {encoding.upper()}: byte {position:,} (0x{byte:02x}, counted from 0) is "
-        "part of no character, so name the encoding that it is in with --encoding, or save it as "
-        "UTF-8."
+        "part of no character, so name the encoding that it is in",
+        ", or save it as UTF-8",
     )
 
 

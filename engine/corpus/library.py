@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.corpus.paths import shown
+from engine.corpus.paths import errors_as_sentences, shown
 from engine.errors import CorpusError
 
 # `corpora/` stands beside the package `engine`, in the project as in an installation.
@@ -47,14 +47,14 @@ def resolve(name_or_path: str) -> Path:
     catalogue that was fetched.
 
     A shipped name comes first: a folder of the same name is reached as `./name`. Raises
-    CorpusError for what is none of these.
+    CorpusError for what is none of these, and for a path that the system cannot follow.
     """
     collections = shipped()
     for corpus in collections:
         if corpus.name == name_or_path:
             return corpus.path
     path = Path(os.path.expanduser(name_or_path))
-    if name_or_path and _may_exist(path):
+    if name_or_path and _exists(path):
         return path
     from engine.corpus import catalogue  # which brings the network's modules
 
@@ -100,12 +100,12 @@ def _broken(catalogue: Path, why: str) -> CorpusError:
     )
 
 
-def _may_exist(path: Path) -> bool:
-    """False where there is surely nothing; reading says what is wrong in all other cases."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return os.path.islink(path)
-    except OSError:
-        return True
+def _exists(path: Path) -> bool:
+    """Whether there is something, if only a link to nothing: reading says what is wrong with that.
+    Raises CorpusError where the system does not say."""
+    with errors_as_sentences(path):
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return os.path.islink(path)
     return True

@@ -57,10 +57,21 @@ def test_an_encoding_that_is_not_sure_is_asked_for(lyricrnn: Any, tmp_path: Path
         outcome = lyricrnn(*words, path)
         assert outcome.status == 2
         assert "  春夜" in outcome.err.splitlines()
-        assert "name one with --encoding" in outcome.err.splitlines()[-1]
+        told = outcome.err.splitlines()[-1]
+        assert "name one with --encoding, for example" in told or words == ["inspect"]
+        assert ("--encoding" in lyricrnn(*words, "--help").out) == ("--encoding" in told)
     shown = lyricrnn("corpus", "show", path, "--encoding", "gb18030", "--json").json
     assert (shown["encoding"], shown["confidence"], shown["characters"]) == ("gb18030", 1.0, 3)
     assert "no encoding of text" in lyricrnn("corpus", "show", path, "--encoding", "rot13").err
+
+
+def test_a_text_that_does_not_decode_is_told_with_the_flag(refuse: Any, tmp_path: Path) -> None:
+    path = tmp_path / "cut.txt"
+    path.write_bytes("海上明月共潮生\n".encode() * 9 + b"\xff\n")
+    for words in (["train"], ["corpus", "show"]):
+        assert "name the encoding that it is in with --encoding, or save" in refuse(*words, path)
+    path.write_bytes(bytes(range(1, 256)) * 9)
+    assert "or its encoding with --encoding." in refuse("corpus", "show", path)
 
 
 def test_a_folder_without_text(refuse: Any, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import stat
 import zipfile
 from collections.abc import Callable
@@ -203,6 +205,24 @@ def test_a_bomb_is_refused_before_it_is_unpacked(path: Path) -> None:
 def test_a_small_member_may_be_packed_well(path: Path) -> None:
     pack(path, "a.txt", data=b"\n" * 2**20)
     assert [member.bytes for member in members(path, wanted)] == [2**20]
+
+
+def test_members_that_are_packed_too_well_together_are_refused(path: Path) -> None:
+    pack(path, *(f"{number}.txt" for number in range(2)), data=b"\n" * 2**20)
+    assert "songs.zip unpacks to more than 200 times its size (2,097,152 bytes" in refused(path)
+
+
+def test_bytes_that_many_members_share_are_counted_once(path: Path) -> None:
+    """As in a bomb whose members lie over one another, each packed no better than a text."""
+    data = random.Random(3).randbytes(2**15).hex().encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a.txt", data)
+        (info,) = made.infolist()
+        for number in range(1000):
+            again = copy.copy(info)
+            again.filename = f"{number}.txt"
+            made.filelist.append(again)
+    assert "songs.zip unpacks to more than 200 times its size" in refused(path)
 
 
 def test_members_that_come_to_too_much_together_are_refused(

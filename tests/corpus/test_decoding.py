@@ -7,6 +7,7 @@ import encodings.aliases
 import io
 import pickle
 import random
+import re
 
 import pytest
 from hypothesis import example, given
@@ -17,6 +18,7 @@ from engine.corpus.decoding import (
     SAMPLE,
     USUAL,
     EncodingError,
+    UndecodedError,
     candidates,
     choices,
     chunks,
@@ -102,6 +104,14 @@ def test_an_encoding_is_recognised_by_its_text(text: str, encoding: str) -> None
     assert 0.9 < decoded.confidence <= 1.0
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_may_be_made_of_ascii_bytes_alone(encoding: str) -> None:
+    text = "I said “never…” and you said “again…”\n" * 9
+    data = text.encode(encoding)
+    assert data.isascii()
+    assert decode(data, "a.txt").text == text
+
+
 def test_latin1_is_read_as_windows_1252_where_the_two_are_equal() -> None:
     text = "Le café est fermé, mon été aussi,\net la forêt est à côté de la mer\n"
     decoded = decode(text.encode("latin-1"), "a.txt")
@@ -133,7 +143,7 @@ def test_a_mark_decides_and_is_taken_away(encoding: str, text: str) -> None:
 
 def test_what_fits_several_encodings_is_asked_about() -> None:
     with pytest.raises(
-        EncodingError, match=r"not sure which encoding a b\.txt is in.*--encoding"
+        EncodingError, match=r"not sure which encoding a b\.txt is in.*: name one, for example"
     ) as e:
         decode(b"\xb0\xae\xc0\xd6\n", "a b.txt")
     found = e.value.candidates
@@ -163,11 +173,33 @@ def test_one_byte_is_not_enough_to_know_an_encoding() -> None:
     assert "not sure which encoding" in refused(b"\xe9")
 
 
-def test_the_error_can_be_sent_to_another_process() -> None:
-    error = EncodingError("a.txt", candidates(SIMPLIFIED.encode("gb18030")))
+UNDECODED = pytest.mark.parametrize(
+    "data",
+    [b"\xb0\xae\xc0\xd6\n", SIMPLIFIED.encode() + b"\xff", bytes(range(1, 256)) * 9],
+    ids=["unsure", "a wrong byte", "binary"],
+)
+
+
+@UNDECODED
+def test_each_face_adds_its_own_way_to_name_an_encoding(data: bytes) -> None:
+    with pytest.raises(UndecodedError) as caught:
+        decode(data, "a{0}.txt")
+    assert "--encoding" not in str(caught.value)
+    sentence = caught.value.advising("by its key")
+    assert sentence.replace(" by its key", "") == str(caught.value)
+    assert re.search(r"(name one|encoding( that it is in)?) by its key[,.]", sentence)
+    assert sentence.endswith(".")
+
+
+@UNDECODED
+def test_the_error_can_be_sent_to_another_process(data: bytes) -> None:
+    with pytest.raises(UndecodedError) as caught:
+        decode(data, "a.txt")
+    error = caught.value
     copy = pickle.loads(pickle.dumps(error))
-    assert str(copy) == str(error)
-    assert copy.candidates == error.candidates
+    assert type(copy) is type(error)
+    assert copy.advising("here") == error.advising("here")
+    assert getattr(copy, "candidates", None) == getattr(error, "candidates", None)
 
 
 def test_a_candidate_shows_its_first_lines() -> None:
@@ -206,7 +238,15 @@ def test_the_position_is_right_in_every_piece(before: int) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"a\0b", b"a\0", b"\0", b"\0" * 9, b"\x7fELF\x02\x01\0\0", ("爱\n" * 9 + "\0").encode()],
+    [
+        b"a\0b",
+        b"a\0b" * 500,
+        b"a\0",
+        b"\0",
+        b"\0" * 9,
+        b"\x7fELF\x02\x01\0\0",
+        ("爱\n" * 9 + "\0").encode(),
+    ],
 )
 def test_a_nul_byte_looks_binary(data: bytes) -> None:
     with pytest.raises(CorpusError, match=r"a\.bin looks binary \(byte \d+ is NUL"):

@@ -114,6 +114,16 @@ def test_a_link_to_nothing_is_left_for_reading_to_tell(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["loop.txt", "loop.txt/song.txt", "x" * 5000], ids=["loop", "below a loop", "too long"]
+)
+def test_a_path_that_the_system_cannot_follow_is_told(folder: Path, name: str) -> None:
+    """At once: whoever works with the path may follow it before the text is read."""
+    Path("loop.txt").symlink_to("loop.txt")
+    with pytest.raises(CorpusError, match=r"cannot be read \(.+\): copy it elsewhere"):
+        library.resolve(name)
+
+
+@pytest.mark.parametrize(
     "text", ["[", "x = 1", "[a]\nfile = 'a.txt'", "[a]\nfile = 1", "x = " + "[" * 100_000, "\0"]
 )
 def test_a_broken_catalogue_is_told(folder: Path, text: str) -> None:

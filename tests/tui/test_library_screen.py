@@ -20,6 +20,7 @@ from engine.corpus import catalogue, library, summary
 from engine.corpus.decoding import SAMPLE
 from engine.errors import Interrupted, LyricError
 from engine.session import Engine
+from tui.screens.help import Help
 from tui.screens.library import Chosen, Library, dropped
 
 PATIENCE = 60.0  # seconds for what must happen
@@ -218,9 +219,23 @@ async def test_a_file_that_is_not_what_it_seemed_can_be_read_otherwise(home: Pat
     path.write_bytes("éééééééé la\n".encode() + b"caf\xe9\n")
     async with opened(str(path)) as reader:
         await reader.until(lambda: "is not UTF-8" in reader.report)
+        assert "name the encoding that it is in with F3, or save it as UTF-8." in reader.report
         await reader.pilot.press("f3")
         await reader.take_encoding("windows-1252")
         await reader.until(lambda: "encoding    windows-1252" in reader.report)
+
+
+async def test_the_help_comes_over_the_library_and_leaves_it_as_it_was(home: Path) -> None:
+    path = home / "songs.txt"
+    path.write_text(SONGS, encoding="utf-8")
+    async with opened(str(path)) as reader:
+        await reader.until(lambda: "songs       " in reader.report)
+        known = reader.report
+        await reader.pilot.press("f1")
+        await reader.until(lambda: isinstance(reader.pilot.app.screen, Help))
+        await reader.pilot.press("escape")
+        await reader.until(lambda: reader.pilot.app.screen is reader.screen)
+        assert (reader.report, reader.chosen) == (known, [])
 
 
 async def test_an_encoding_is_of_the_text_that_it_was_chosen_for(home: Path) -> None:
@@ -238,6 +253,7 @@ async def test_what_cannot_be_read_is_told_and_nothing_is_chosen(home: Path) -> 
             await reader.pilot.press("enter")
             await reader.until(lambda: reader.screen.query_one("#report").has_class("bad"))
             assert reader.report.endswith(".")
+            assert "--encoding" not in reader.report
             await reader.pilot.press("f3")
             await reader.screen.workers.wait_for_complete()
             assert reader.report.endswith(".")

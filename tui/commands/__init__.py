@@ -24,6 +24,7 @@ from tui.commands import corpus, evaluate, generate, inspect, output, runs, trai
 NAMES = ("train", "generate", "evaluate", "inspect", "corpus", "runs")
 """The subcommands: a file of such a name is reached as ./name."""
 
+_WITH_ENCODING = ("train", "corpus")  # the subcommands that take --encoding
 _SIGPIPE = 13  # its number everywhere; the signal module lacks the name on Windows
 
 _app = typer.Typer(
@@ -81,7 +82,7 @@ def run_commands(arguments: list[str]) -> int:
         return 128 + _SIGPIPE
     except LyricError as error:
         _show_candidates(error)
-        return _fail(error, str(error), error.exit_status)
+        return _fail(error, _sentence(error, arguments), error.exit_status)
     return status
 
 
@@ -111,6 +112,15 @@ def _run(arguments: list[str]) -> int:
         told = f"This should not have happened: {type(error).__name__}: {error}."
         hint = "" if _debugging() else " LYRICRNN_DEBUG=1 shows where."
         return _fail(error, told + hint, 1)
+
+
+def _sentence(error: LyricError, arguments: list[str]) -> str:
+    """What is told of an error: where a flag can help, with that flag."""
+    from engine.corpus.decoding import UndecodedError
+
+    if isinstance(error, UndecodedError) and arguments[0] in _WITH_ENCODING:
+        return error.advising("with --encoding")
+    return str(error)
 
 
 def _show_candidates(error: LyricError) -> None:

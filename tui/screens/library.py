@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -23,13 +23,14 @@ from textual.widgets.option_list import Option
 
 from engine.config import CorpusConfig
 from engine.corpus import library, recent
-from engine.corpus.decoding import Candidate, EncodingError
+from engine.corpus.decoding import Candidate, EncodingError, UndecodedError
 from engine.errors import LyricError
 from engine.session import Engine
 from engine.training.plan import suggestion
-from tui import charts, display
+from tui import charts, display, keys
 from tui.display import content
 from tui.panes.generator import LineInput
+from tui.screens.help import Help
 
 if TYPE_CHECKING:
     from engine.corpus.summary import CorpusSummary
@@ -38,7 +39,7 @@ PAUSE = 0.2  # seconds without another key before a text is looked into
 MOST_COMMON = 12
 _SIDE_BY_SIDE = 72  # columns from which list and report stand side by side
 
-_KEYS = "enter learns from it · F2 cleans · F3 encoding · tab moves · escape goes back"
+_KEYS = [("enter", "learns"), ("tab", "moves"), *keys.bar(keys.LIBRARY, keys.Situation())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,7 @@ class Library(ModalScreen[Chosen | None]):
     choose from there, each with what the text would be."""
 
     CSS_PATH = "../styles/library.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Back", show=False),
-        Binding("f2", "clean", "Clean", show=False),
-        Binding("f3", "encoding", "Encoding", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(keys.bindings(keys.LIBRARY))
 
     def __init__(self, engine: Engine, config: CorpusConfig, asked: str = "") -> None:
         super().__init__()
@@ -120,7 +117,9 @@ class Library(ModalScreen[Chosen | None]):
                     yield Static("", id="report", markup=False)
                     yield OptionList(id="encodings", markup=False)
                     yield Static("", id="preview", markup=False)
-            yield Static(content(_KEYS), classes="note")
+            yield Static(
+                content(" · ".join(f"{key} {word}" for key, word in _KEYS)), classes="note"
+            )
 
     def on_mount(self) -> None:
         self.query_one("#encodings").display = False
@@ -214,6 +213,9 @@ class Library(ModalScreen[Chosen | None]):
         if self._wanted and not self.query_one("#encodings").display:
             self.run_worker(self._show_encodings(self._wanted), group="survey", exclusive=True)
 
+    def action_help(self) -> None:
+        self.app.push_screen(Help())
+
     def action_cancel(self) -> None:
         if self._by_key and self.query_one("#encodings").display:
             self._look_into(self._wanted, at_once=True)
@@ -252,7 +254,8 @@ class Library(ModalScreen[Chosen | None]):
             if tried and self._candidates:
                 self._offer_encodings(str(error), bad=True)
             else:
-                self._say(str(error), bad=choosing or os.path.lexists(os.path.expanduser(path)))
+                bad = choosing or os.path.lexists(os.path.expanduser(path))
+                self._say(_advised(error), bad=bad)
             return
         self._earlier.pop(path, None)
         self._known = (path, config)
@@ -360,6 +363,13 @@ def dropped(text: str) -> str:
     return words[0] if len(words) == 1 and os.path.lexists(words[0]) else text
 
 
+def _advised(error: LyricError) -> str:
+    """The sentence of an error, with the key that leads to other encodings where these may help."""
+    if isinstance(error, UndecodedError):
+        return error.advising(f"with {keys.named(keys.LIBRARY, 'encoding').shown}")
+    return str(error)
+
+
 def report(found: CorpusSummary, width: int, *, cleaned: bool) -> str:
     """What a text holds, for the column of so many cells beside the list."""
     from engine.corpus.cleaning import STEPS
@@ -387,7 +397,7 @@ def report(found: CorpusSummary, width: int, *, cleaned: bool) -> str:
         done = "cleaned" if step in found.changed else "kept"
         lines.append(f"{display.count(count)} {STEPS[step]}: {done}")
     if not cleaned and found.cleaning.keys() - set(found.changed) - {"labels", "repeats"}:
-        lines.append("F2 cleans")
+        lines.append(f"{keys.named(keys.LIBRARY, 'clean').shown} cleans")
     counts = found.line_lengths[1:]
     longest = max(length for length, count in enumerate(counts, start=1) if count)
     common = " ".join(display.character_name(one) for one, _ in found.most_common[:MOST_COMMON])
