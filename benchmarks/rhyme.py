@@ -5,7 +5,7 @@
 Guesses: of words that are held apart from the pronouncing dictionary, how many get the ending and
 the number of syllables that it gives; `common` are those of them that stand in TEXT. The weights of
 the guessed ending were chosen on another twentieth; the spelling rule for syllables was written by
-looking at half of the dictionary.
+looking at the other half of the dictionary.
 
 Times: medians of what an editor or a form asks for.
 """
@@ -31,8 +31,8 @@ LEXICON = 30_000
 
 
 def held_apart(word: str, one_of: int) -> bool:
-    """A share of the words, the same ones every time."""
-    return hashlib.sha256(word.encode()).digest()[0] % one_of == 0
+    """A share of the words, the same ones every time, that no rule was fitted to."""
+    return hashlib.md5(word.encode()).digest()[0] % one_of == one_of - 1
 
 
 def guesses(common: set[str]) -> None:

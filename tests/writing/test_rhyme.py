@@ -212,7 +212,12 @@ def test_forms_of_known_words_are_known(word: str, key: tuple[str, ...]) -> None
 
 @pytest.mark.parametrize(
     ("word", "known"),
-    [("moonbright", "night"), ("glimberation", "station"), ("sorrowlike", "hike")],
+    [
+        ("moonbright", "night"),
+        ("glimberation", "station"),
+        ("moonwing", "sing"),  # one wing and not as in owing
+        ("riverheart", "apart"),
+    ],
 )
 def test_a_guess_ends_as_words_that_are_spelt_like_it(word: str, known: str) -> None:
     assert english_rhyme(word, known) == "perfect"

@@ -45,6 +45,7 @@ def test_known_words(word: str, count: int) -> None:
         ("blores", 1),
         ("blishes", 2),
         ("blore", 1),
+        ("blore'", 1),
         ("vromble", 2),
         ("vorious", 3),
         ("vornious-snarkled", 5),

@@ -71,10 +71,16 @@ def test_the_most_frequent_tune_comes_first_and_rare_ones_are_left_out() -> None
     few = songs("少", ONE_RHYME, LEAST_SONGS - 1, 1)
     some, many = songs("有", ONE_RHYME, LEAST_SONGS, 2), songs("多", CHANGING, 50, 3)
     assert list(tunes(few + some + many)) == ["多", "有"]
+    assert tunes([]) == tunes([("空", "")] * 20) == {}
+
+
+def test_fragments_are_no_tune() -> None:
     random_ = random.Random(4)
     fragments = [("残", "，".join("雨" * random_.randint(1, 30) for _ in "123")) for _ in range(60)]
     assert tunes(fragments) == {}
-    assert tunes([]) == tunes([("空", "")] * 20) == {}
+    alike = songs("残", ONE_RHYME, 14, 1)
+    assert list(tunes(alike)) == ["残"]
+    assert tunes(alike + fragments) == {}
 
 
 def test_stanzas_are_where_blank_lines_part_them() -> None:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from engine.corpus.summary import CorpusSummary
+    from engine.writing.tunes import Tune
 
 _BAR = 24  # cells of the longest bar
+_TUNES = 10  # that people are shown
 
 app = typer.Typer(
     help="Lists collections, downloads sets in the public domain, or shows what a text holds.",
@@ -154,11 +156,13 @@ def _show(name: str, given: Mapping[str, Any], *, as_json: bool) -> None:
     from engine.corpus.library import resolve
     from engine.corpus.summary import summary
     from engine.training.plan import suggestion
+    from engine.writing import tunes
 
     path = resolve(name)
     corpus = Corpus.load(path, options.corpus_settings(CorpusConfig(), given))
     found = summary(corpus)
     preset, minutes = suggestion(found.characters)
+    its_tunes = list(tunes.of_corpus(corpus).values())
     if as_json:
         common = [
             {"character": character, "count": count} for character, count in found.most_common
@@ -171,6 +175,7 @@ def _show(name: str, given: Mapping[str, Any], *, as_json: bool) -> None:
                 "most_common": common,
                 "files": files,
                 "suggestion": {"preset": preset, "minutes": minutes},
+                "tunes": [asdict(tune) for tune in its_tunes],
             }
         )
         return
@@ -201,6 +206,8 @@ def _show(name: str, given: Mapping[str, Any], *, as_json: bool) -> None:
     ]
     if found.cleaning:
         parts += ["", _cleaning(found)]
+    if its_tunes:
+        parts += ["", *_patterns(its_tunes)]
     output.show(*parts, "", *_lengths(found), "", most_common(found.most_common, found.characters))
 
 
@@ -226,6 +233,28 @@ def _cleaning(found: CorpusSummary) -> Table:
             )
             for step, count in found.cleaning.items()
         ),
+    )
+
+
+def _patterns(tunes: Sequence[Tune]) -> list[RenderableType]:
+    """The most frequent tunes: the characters of each clause, and the letter of its rhyme."""
+    shown = output.table(
+        (Column("tune", "whole"), number("songs"), number("share"), Column("of them as")),
+        (
+            (
+                tune.name,
+                display.count(tune.songs),
+                f"{tune.share:.0%}",
+                " / ".join(
+                    "，".join(map("{}{}".format, line.clauses, line.letters)) for line in tune.lines
+                ),
+            )
+            for tune in tunes[:_TUNES]
+        ),
+    )
+    more = len(tunes) - _TUNES
+    return (
+        [shown, f"and {display.count(more)} more tunes (--json has all)"] if more > 0 else [shown]
     )
 
 
