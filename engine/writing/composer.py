@@ -34,10 +34,10 @@ from engine.writing.generator import prompt_ids
 if TYPE_CHECKING:
     from engine.writing.originality import Originality
 from engine.writing.endings import Key, rhymes_of
+from engine.writing.rhyme import line_syllables
 from engine.writing.rules import Alphabet, CharacterRule, FreeRule, Mask, Rule, State, is_sung
 from engine.writing.sampling import UNKNOWN_ID, draw_rows
 from engine.writing.songbook import Songbook
-from engine.writing.sound.syllables import line_syllables
 from engine.writing.word_rule import Lexicon, SyllableRule
 
 LOOK_AHEAD = 32  # lines that are written at once for one that is kept

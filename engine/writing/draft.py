@@ -147,9 +147,12 @@ class Draft:
 
     title: str
     sections: tuple[Section, ...]
+    form: str = ""
+    """What its lines are to be, as TOML for `Form.from_toml`; empty where it is free."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "title", _checked_text(self.title, "A title").strip())
+        _checked_unicode(self.form)
 
     def checked(self) -> Draft:
         """The draft itself; raises DraftError where it has no section, or an id twice."""
@@ -223,7 +226,7 @@ class Draft:
         )
 
     def with_sections(self, sections: Iterable[Section]) -> Draft:
-        return Draft(self.title, tuple(sections))
+        return replace(self, sections=tuple(sections))
 
     def without(self, line_ids: Iterable[int]) -> Draft:
         gone = set(line_ids)
@@ -253,6 +256,20 @@ class SetTitle:
 
     def described(self, before: Draft) -> str:
         return "title changed"
+
+
+@dataclass(frozen=True, slots=True)
+class SetForm:
+    """What the lines are to be, as TOML; empty makes them free."""
+
+    form: str
+    do: Literal["form"] = "form"
+
+    def applied(self, draft: Draft) -> Draft:
+        return replace(draft, form=self.form)
+
+    def described(self, before: Draft) -> str:
+        return "form changed" if self.form else "form taken away"
 
 
 @dataclass(frozen=True, slots=True)
@@ -545,6 +562,7 @@ class MoveSection:
 
 Change = (
     SetTitle
+    | SetForm
     | Typed
     | Write
     | Append
@@ -628,6 +646,7 @@ class History:
         self._times = [time]
         self._steps: list[Change | Restore | None] = [None]
         self._origins = [0]  # the state that each was made from
+        self._groups = [0]
         self._past: list[int] = []
         self._future: list[int] = []
         self._at = 0
@@ -666,9 +685,10 @@ class History:
             Entry(number, time, self._described(number)) for number, time in enumerate(self._times)
         ]
 
-    def take(self, step: Step, time: float) -> bool:
-        """One step further; False for a change that changes nothing, which makes no state. Raises
-        DraftError, and stays as it is, where it cannot be taken."""
+    def take(self, step: Step, time: float, group: int = 0) -> bool:
+        """One step further; False for a change that changes nothing, which makes no state. Changes
+        of one `group` (0 is none) that follow each other make one state, and are undone together.
+        Raises DraftError, and stays as it is, where it cannot be taken."""
         match step:
             case Undo():
                 if not self._past:
@@ -683,16 +703,19 @@ class History:
                 self._at = self._future.pop()
                 self._continued = False
             case Restore():
-                return self._add(self.state(step.state), step, time)
+                return self._add(self.state(step.state), step, time, group)
             case _:
-                return self._add(step.applied(self.draft), step, time)
+                return self._add(step.applied(self.draft), step, time, group)
         return True
 
-    def _add(self, draft: Draft, step: Change | Restore, time: float) -> bool:
+    def _add(self, draft: Draft, step: Change | Restore, time: float, group: int) -> bool:
         if draft == self.draft:
             return False
-        if self._continued and _goes_on(self._steps[self._at], step):
+        in_group = group > 0 and group == self._groups[self._at]
+        if self._continued and (in_group or _goes_on(self._steps[self._at], step)):
             self._states[self._at], self._times[self._at] = draft, time
+            if isinstance(step, Insert | Split | AddSection):
+                self.largest_id = max(self.largest_id, draft.largest_id)
             if isinstance(step, Append):
                 self._steps[self._at] = step
             return True
@@ -703,12 +726,15 @@ class History:
         self._states.append(draft)
         self._times.append(time)
         self._steps.append(step)
+        self._groups.append(group)
         self._continued = True
         if isinstance(step, Insert | Split | AddSection):
             self.largest_id = max(self.largest_id, draft.largest_id)
         return True
 
     def _described(self, number: int) -> str:
+        if self._groups[number]:
+            return _together(diff(self._states[self._origins[number]], self._states[number]))
         match step := self._steps[number]:
             case None:
                 return "begun"
@@ -716,6 +742,27 @@ class History:
                 return f"state {step.state} restored"
             case _:
                 return step.described(self._states[self._origins[number]])
+
+
+def _together(changes: Diff) -> str:
+    """Several changes in a few words."""
+    added = [line for line in changes.added if line.text]
+    changed = [line for _, line in changes.changed if line.text]
+    told = [
+        f"{len(lines)} {'line' if len(lines) == 1 else 'lines'} {what}{_by(lines)}"
+        for lines, what in (
+            (added, "added"),
+            (changed, "changed"),
+            (changes.removed, "deleted"),
+        )
+        if lines
+    ]
+    return ", ".join(told) or "lines moved"
+
+
+def _by(lines: Sequence[Line]) -> str:
+    authors = [span.author for line in lines for span in line.spans]
+    return " by the model" if any(map(model_of, authors)) else ""
 
 
 def _goes_on(last: Change | Restore | None, step: Change | Restore) -> bool:
@@ -737,8 +784,8 @@ class Diff:
     """What differs between two states; a line is the same one where its id is.
 
     `changed` holds a line before and after, `moved` the ids of lines that stand elsewhere among
-    those that both states have, and `title` and `sections` (the names) what was and what is, None
-    where nothing changed.
+    those that both states have, and `title`, `sections` (the names) and `form` what was and what
+    is, None where nothing changed.
     """
 
     added: tuple[Line, ...]
@@ -747,6 +794,7 @@ class Diff:
     moved: tuple[int, ...]
     title: tuple[str, str] | None
     sections: tuple[tuple[str, ...], tuple[str, ...]] | None
+    form: tuple[str, str] | None
 
 
 def diff(before: Draft, after: Draft) -> Diff:
@@ -773,6 +821,7 @@ def diff(before: Draft, after: Draft) -> Diff:
         moved=tuple(place[1] for place in second if place not in stayed),
         title=None if before.title == after.title else (before.title, after.title),
         sections=None if names[0] == names[1] else (names[0], names[1]),
+        form=None if before.form == after.form else (before.form, after.form),
     )
 
 

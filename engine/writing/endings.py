@@ -7,10 +7,16 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from engine.writing.form import Form
+from engine.writing.rhyme import (
+    System,
+    character_classes,
+    english_keys,
+    family,
+    last_word,
+    mandarin_class,
+)
 from engine.writing.rules import Alphabet
 from engine.writing.songbook import Songbook
-from engine.writing.sound.english import english_keys, family, last_word
-from engine.writing.sound.mandarin import System, character_classes, mandarin_class
 
 Key = str | tuple[str, ...]  # a rhyme class, or the phonemes that words share
 

@@ -45,6 +45,7 @@ class _Document:
     version: int
     title: str
     sections: tuple[Section, ...]
+    form: str = ""
 
 
 _DOCUMENT = TypeAdapter(_Document)
@@ -66,7 +67,7 @@ def export(draft: Draft, format: Format) -> str:
         case "enhanced-lrc":
             rows = _lrc(draft, with_words=True)
         case "json":
-            document = _Document(NAME, VERSION, draft.title, draft.sections)
+            document = _Document(NAME, VERSION, draft.title, draft.sections, draft.form)
             return _DOCUMENT.dump_json(document, indent=2).decode() + "\n"
     return "\n".join(rows) + "\n"
 
@@ -416,4 +417,4 @@ def _from_json(text: str) -> Draft:
         raise DraftError(f"This is no song of lyricrnn in JSON: {place}: {first['msg']}.") from None
     if document.format != NAME:
         raise DraftError("This is no song of lyricrnn in JSON: choose another file or format.")
-    return Draft(document.title, document.sections).checked()
+    return Draft(document.title, document.sections, document.form).checked()

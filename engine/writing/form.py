@@ -28,7 +28,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from engine.config import Settings
 from engine.errors import FormError
-from engine.writing.sound.mandarin import System
+from engine.writing.rhyme import System
 
 Unit = Literal["auto", "characters", "syllables"]
 

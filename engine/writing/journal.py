@@ -46,11 +46,13 @@ from engine.writing.draft import (
     Redo,
     RenameSection,
     Restore,
+    SetForm,
     SetTitle,
     Span,
     Split,
     Stamp,
     Step,
+    Typed,
     Undo,
     WordStamp,
     Write,
@@ -79,6 +81,7 @@ class _Record:
     number: int
     time: float
     step: Annotated[Step, Field(discriminator="do")]
+    group: int = 0
 
 
 _LONGEST_NAME = 200  # bytes; file systems have room for 255, ending included
@@ -136,7 +139,9 @@ def _read(path: Path) -> _Contents:
             break
         try:
             record = _RECORD.validate_json(body, strict=True)
-            if record.number != records + 1 or not history.take(record.step, record.time):
+            if record.number != records + 1 or not history.take(
+                record.step, record.time, record.group
+            ):
                 break
         except (ValidationError, DraftError):
             break
@@ -181,7 +186,7 @@ class Journal:
         self._safe = whole  # bytes that are on the disk
         self._pending = bytearray()  # those after them …
         self._handed = 0  # … and how many of these the operating system has
-        self._held: tuple[Append, float] | None = None
+        self._held: tuple[Append, float, int] | None = None
         self._streamed = 0.0  # when streaming text was last handed over, on the monotonic clock
         self._cut = True  # the file may hold more than what was handed over
         self._stale = False  # a flush failed: what it was for must be written once more
@@ -194,23 +199,24 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def put(self, step: Step, when: float) -> None:
+    def put(self, step: Step, when: float, group: int = 0) -> None:
         """Hands a step to the operating system; streaming text within 0.25 s. Never raises: see
         `trouble`."""
         with self._bytes:
             if self._held is not None and isinstance(step, Append):
-                held, _ = self._held
-                if (held.line, held.author) == (step.line, step.author):
+                held, _, held_group = self._held
+                same = (held.line, held.author, held_group) == (step.line, step.author, group)
+                if same:
                     step = Append(step.line, held.text + step.text, step.author)
                     self._held = None
             self._release()
             soon = time.monotonic() < self._streamed + PAUSE
             if isinstance(step, Append):
-                self._held = (step, when)
+                self._held = (step, when, group)
                 if not soon:
                     self._release()
             else:
-                self._record(step, when)
+                self._record(step, when, group)
         self._wake.set()
 
     def flush(self) -> None:
@@ -263,14 +269,14 @@ class Journal:
 
     def _release(self) -> None:
         if self._held is not None:
-            step, when = self._held
+            step, when, group = self._held
             self._held = None
             self._streamed = time.monotonic()
-            self._record(step, when)
+            self._record(step, when, group)
 
-    def _record(self, step: Step, when: float) -> None:
+    def _record(self, step: Step, when: float, group: int) -> None:
         self._records += 1
-        self._pending += _sealed(_RECORD.dump_json(_Record(self._records, when, step)))
+        self._pending += _sealed(_RECORD.dump_json(_Record(self._records, when, step, group)))
         if not self._stale:
             self._hand_over()
 
@@ -319,6 +325,7 @@ class OpenDraft:
         self.path = path
         self.warnings = tuple(warnings)
         self._history, self._journal, self._lock = history, journal, lock
+        self._group = 0
 
     @property
     def name(self) -> str:
@@ -336,7 +343,30 @@ class OpenDraft:
     def trouble(self) -> str:
         return "" if self._journal is None else self._journal.trouble
 
+    # -- several changes as one ---------------------------------------------------------------
+
+    def new_group(self) -> int:
+        """A number for changes that belong together, over as long a time as they take."""
+        return len(self._history)
+
+    @contextmanager
+    def as_one(self, group: int = 0) -> Iterator[None]:
+        """The changes made within, and those made before in the same group where no other came in
+        between, are one state of the history and are undone together. Within another one, it
+        belongs to that."""
+        outer = self._group
+        self._group = outer or group or self.new_group()
+        try:
+            yield
+        finally:
+            self._group = outer
+
     # -- lines ------------------------------------------------------------------------------
+
+    def replace(self, line: int, start: int, end: int, text: str, *, goes_on: bool = False) -> None:
+        """What a person put in the place of the characters start to end, as `set_text` with the
+        place known."""
+        self._take(Typed(line, ((start, end, text),), goes_on))
 
     def set_text(self, line: int, text: str, *, goes_on: bool = False) -> None:
         """What a person made of a line's text: what stays keeps its author. `goes_on` makes it one
@@ -394,6 +424,10 @@ class OpenDraft:
 
     def set_title(self, title: str) -> None:
         self._take(SetTitle(title))
+
+    def set_form(self, form: str) -> None:
+        """What the lines are to be, as TOML for `Form.from_toml`; empty makes them free."""
+        self._take(SetForm(form))
 
     def add_section(self, name: str, at: int) -> int:
         """A new section without lines at place `at`, from 0; its id."""
@@ -472,8 +506,8 @@ class OpenDraft:
         if self._journal is None:
             raise DraftError(f"The draft {self.name} is open for reading only.")
         when = time.time()
-        if self._history.take(step, when):
-            self._journal.put(step, when)
+        if self._history.take(step, when, self._group):
+            self._journal.put(step, when, self._group)
 
 
 # --- All drafts ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 from engine.config import GenerationConfig
 from engine.corpus.reversal import lines_reversed
 from engine.corpus.vocabulary import Vocabulary
-from engine.errors import FormError
+from engine.errors import FormError, PromptError
 from engine.events import Character, LineCandidate
 from engine.model.stepper import Stepper
 from engine.writing import tunes
@@ -126,6 +126,11 @@ class Room:
         rhymes), `beginning` how the line begins, `besides` what it is not to be. Best is what the
         network finds likeliest a character, a nat less for a line that is all copied.
         """
+        if unknown := self._vocabulary.unknown(beginning):
+            raise PromptError(
+                f"The network never saw {' '.join(unknown)}, so it cannot go on from there: change "
+                "that, or begin another line."
+            )
         seed = secrets.randbelow(2**31) if config.seed is None else config.seed
         composer = self.composer(stepper, form, config)
         place = composer.read(before or "\n\n")

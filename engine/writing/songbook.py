@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from functools import cached_property
 
-from engine.writing.sound.syllables import syllables
+from engine.writing.rhyme import syllables
 
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.corpus.corpus import Corpus
 from engine.writing.rhyme import mandarin_class
-from engine.writing.tunes import LEAST_SONGS, Tune, of_corpus, tunes
+from engine.writing.tunes import LEAST_SONGS, Tune, form_of, of_corpus, of_text, tunes
 
 SONGCI = Path(__file__).parents[3] / "shared" / "corpora" / "songci.txt"
 ENDS = ["山间天年", "风空中红", "长光香方", "花家沙茶", "流秋愁楼", "开来台怀"]
@@ -163,3 +163,13 @@ def test_the_invented_sounds_are_different_classes() -> None:
     classes = [{mandarin_class(character) for character in ends} for ends in ENDS]
     assert all(len(one) == 1 for one in classes)
     assert len(set.union(*classes)) == len(ENDS)
+
+
+def test_a_form_asks_for_the_clauses_and_the_rhymes_of_line_ends() -> None:
+    lines: Lines = (((7, "A"),), ((4, "B"), (5, "A")), ((6, "B"), (3, "")))
+    text = "\n\n".join(f"{name}\n{words}" for name, words in songs("小调", lines, 40, seed=1))
+    form = form_of(of_text(text)["小调"])
+    assert [line.length for line in form.lines] == [(7,), (4, 5), (6, 3)]
+    first, second, third = (line.rhyme for line in form.lines)
+    assert first == second != ""
+    assert third == ""
