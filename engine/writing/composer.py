@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -108,6 +108,7 @@ class Composer:
         self._rhymes = rhymes_of(self.form, self._alphabet, songbook) if letters else None
         self._lexicon = Lexicon(songbook.lexicon if self.by_syllables else {}, backward=backward)
         self._rule = lru_cache(4096)(self._made_rule)
+        self._cases: dict[Hashable, bool] = {}
         self._sounds = {letter: self._possible(letter) for letter in sorted(letters)}
         unrhymed = [index for index, demand in enumerate(self.form.lines) if not demand.rhyme]
         for index in self._alike(unrhymed):
@@ -140,6 +141,24 @@ class Composer:
 
     def _can_end(self, index: int, endings: frozenset[str]) -> bool:
         demand = self.form.lines[index]
+        if not self.by_syllables:
+            return self._has_a_way(demand, endings)
+        # Thousands of sounds come down to a few cases: of words, all that counts here is how many
+        # syllables they have, which may begin the line, and whether the wanted one is there.
+        known = [word for word in endings if word in self._lexicon.words]
+        begin = _spelt(demand.first)
+        case = (
+            demand,
+            frozenset(self._lexicon.words[word] for word in known),
+            frozenset(self._lexicon.words[word] for word in known if word.startswith(begin)),
+            demand.word.lower() in endings,
+            _spelt(demand.last) in endings,
+        )
+        if case not in self._cases:
+            self._cases[case] = self._has_a_way(demand, endings)
+        return self._cases[case]
+
+    def _has_a_way(self, demand: LineDemand, endings: frozenset[str]) -> bool:
         return any(
             self._rule_or_none(demand, length, endings) for length, _ in self._lengths(demand)
         )
@@ -237,12 +256,10 @@ class Composer:
     ) -> Rule:
         if len(length) > 1:
             raise FormError("Clauses are counted in characters: give one number of syllables.")
-        begins = ((self.backward and beginning) or demand.first).replace("’", "'").lower()
-        first = None
-        if begins:
-            first = frozenset(word for word in self._lexicon.words if word.startswith(begins))
+        begins = _spelt((self.backward and beginning) or demand.first)
+        first = self._lexicon.beginning(begins) if begins else None
         if demand.last:
-            last = demand.last.lower()
+            last = _spelt(demand.last)
             endings = (endings or frozenset([last])) & {last}
         return SyllableRule(
             self._alphabet, self._lexicon, length[0], first, endings, demand.word, demand.end
@@ -564,6 +581,11 @@ class Composition:
         self._written[index] = line.text
         lead = [] if index == 0 else [Character("\n", 1.0)] * (2 if parted else 1)
         return iter(lead + explained[len(beginning) :])
+
+
+def _spelt(word: str) -> str:
+    """A word as a lexicon has it."""
+    return word.replace("’", "'").lower()
 
 
 def _log_sum(scores: Scores) -> Scores:

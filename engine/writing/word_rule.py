@@ -64,6 +64,11 @@ class Lexicon:
         self.whole = Trie(words, backward=backward)
 
     @lru_cache(256)  # noqa: B019 - a lexicon lives as long as the lines that are written of it
+    def beginning(self, letters: str) -> frozenset[str]:
+        """The words that begin so."""
+        return frozenset(word for word in self.words if word.startswith(letters))
+
+    @lru_cache(256)  # noqa: B019
     def some(self, chosen: frozenset[str]) -> Trie:
         """The trie of those of the words that are chosen."""
         found = {word: self.words[word] for word in chosen if word in self.words}
