@@ -126,8 +126,8 @@ class LyricApp(App[None]):
             self.exit(return_code=status or bool(told), message=message)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for action in keys.STUDIO:
-            if isinstance(screen, Studio) and action.when(screen.situation):
+        for action in screen.actions if isinstance(screen, keys.Keyed) else ():
+            if isinstance(screen, keys.Keyed) and action.when(screen.situation):
                 title = action.label_in(screen.situation).capitalize()
                 call = getattr(screen, f"action_{action.name}")
                 # In the title, because the palette looks for words there alone.

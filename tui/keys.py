@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from textual.binding import Binding
 
@@ -96,8 +97,9 @@ STUDIO: tuple[Action, ...] = (
         "Choose what to learn from: a shipped collection, a file or a folder",
     ),
     Action("runs", "o", "o", "runs", "Open an earlier run"),
+    Action("song", "s", "s", "song", "Write a song with the network, line by line"),
     Action("metric", "m", "m", "metric", "Show loss, perplexity or bits per character"),
-    Action("log_axis", "l", "l", "log", "Switch the chart's logarithmic axis"),
+    Action("log_axis", "l", "l", "log", "Switch the chart's logarithmic axis", in_bar=False),
     Action(
         "inspect", "i", "i", "inspect", "Next page of the inspector: vocabulary, tensors, shapes"
     ),
@@ -128,6 +130,140 @@ STUDIO: tuple[Action, ...] = (
     Action("leave", "q,ctrl+q", "q", "quit", "Save and leave"),
     Action("help", "f1", "F1", "help", "This list"),
 )
+
+LIBRARY: tuple[Action, ...] = (
+    Action("clean", "f2", "F2", "cleans", "Clean the text while it is read, or leave it as it is"),
+    Action(
+        "encoding",
+        "f3",
+        "F3",
+        "encoding",
+        "Choose how the bytes of a file are read, each encoding with what the text would be",
+    ),
+    Action("help", "f1", "F1", "help", "This list"),
+    Action("cancel", "escape", "escape", "goes back", "Go back and leave everything as it was"),
+)
+
+WRITING: tuple[Action, ...] = (
+    Action("go_on", "ctrl+g", "^g", "write on", "Let the network write on from the cursor's line"),
+    Action(
+        "candidates",
+        "ctrl+k",
+        "^k",
+        "candidates",
+        "Eight ways to write the cursor's line; what stands before a cursor inside it stays",
+    ),
+    Action("next", "ctrl+n", "^n", "next", "Put the next candidate in the line's place"),
+    Action("again", "ctrl+r", "^r", "rewrite", "Have the network write the cursor's line anew"),
+    Action(
+        "all_again",
+        "ctrl+e",
+        "^e",
+        "rewrite all",
+        "Have every unlocked line written anew",
+    ),
+    Action("lock", "ctrl+l", "^l", "lock", "Keep the line as it is, or let it change again"),
+    Action("undo", "ctrl+z", "^z", "undo", "Take back the last change, and the ones before it"),
+    Action("redo", "ctrl+y", "^y", "redo", "Make the change again", in_bar=False),
+    Action("form", "f2", "F2", "form", "Lines, lengths, rhyme, acrostic; or a form's TOML file"),
+    Action("rhymes", "f3", "F3", "rhymes", "What rhymes with the line's end in the songbook"),
+    Action("history", "f4", "F4", "history", "Every state of the song; enter brings one back"),
+    Action("export", "f5", "F5", "export", "Write the song to a file: txt, md, lrc or json"),
+    Action("drafts", "f6", "F6", "songs", "Open another song, or begin a new one"),
+    Action("rename", "f9", "F9", "title", "Give the song another title", in_bar=False),
+    Action("cooler", "f7", "F7", "cooler", "Lower the temperature by 0.05: safer lines"),
+    Action("warmer", "f8", "F8", "warmer", "Raise the temperature by 0.05: bolder lines"),
+    Action(
+        "line_up",
+        "ctrl+up,shift+up",
+        "^up",
+        "up",
+        "Move the line up, also by shift+up",
+        in_bar=False,
+    ),
+    Action(
+        "line_down",
+        "ctrl+down,shift+down",
+        "^down",
+        "down",
+        "Move the line down (also shift+down)",
+        in_bar=False,
+    ),
+    Action(
+        "section",
+        "ctrl+t",
+        "^t",
+        "section",
+        "Name the section that begins here; so does [its name] typed alone on a line",
+        in_bar=False,
+    ),
+    Action("remove", "ctrl+x", "^x", "delete line", "Take the line out", in_bar=False),
+    Action(
+        "back",
+        "escape",
+        "esc",
+        lambda now: "stop" if now.writing else "studio",
+        "End what the network writes; else back to the Studio, where the song waits",
+    ),
+    Action("help", "f1", "F1", "help", "This list"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A part of the help; `more` are (key, meaning) of what no action of a table is behind."""
+
+    title: str
+    actions: tuple[Action, ...]
+    more: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """(key, meaning) of all its keys."""
+        return [*((action.shown, action.help) for action in self.actions), *self.more]
+
+
+HELP: tuple[Chapter, ...] = (
+    Chapter("Studio", STUDIO),
+    Chapter(
+        "Library (c in the Studio)",
+        LIBRARY,
+        (("enter", "Learn from the text; download a set that is not here yet"),),
+    ),
+    Chapter(
+        "Writing (s in the Studio); ^ is the ctrl key",
+        WRITING,
+        (
+            ("6/7 A", "Beside a line: what it counts, of what the form asks, and its rhyme letter"),
+            ("styles", "Italic: the network's words. Bold: yours within them. Underlined: copied"),
+        ),
+    ),
+    Chapter(
+        "Everywhere",
+        (),
+        (
+            ("tab", "Move between the panes; arrows, page up and page down scroll the focused one"),
+            ("ctrl+p", "Find any command by name"),
+            ("escape", "Leave a field or a dialog"),
+        ),
+    ),
+)
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A screen that has a table of its own."""
+
+    @property
+    def actions(self) -> tuple[Action, ...]: ...
+
+    @property
+    def situation(self) -> Situation: ...
+
+
+def named(actions: tuple[Action, ...], name: str) -> Action:
+    """The action of that name in a table."""
+    return next(action for action in actions if action.name == name)
 
 
 def bindings(actions: tuple[Action, ...]) -> list[Binding]:

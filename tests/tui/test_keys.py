@@ -9,36 +9,44 @@ from itertools import product
 import pytest
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
+from textual.screen import Screen
 
 from tui import keys
-from tui.keys import STUDIO, Situation
+from tui.keys import LIBRARY, STUDIO, Situation
 from tui.panes.key_bar import MOST_LINES, KeyBar
+from tui.screens.help import Help
+from tui.screens.library import Library
 from tui.screens.studio import Studio
 
 ALL_SITUATIONS = [
     Situation(*values) for values in product([False, True], repeat=len(fields(Situation)))
 ]
-each_action = pytest.mark.parametrize("action", STUDIO, ids=lambda action: action.name)
+each_action = pytest.mark.parametrize(
+    ("screen", "action"),
+    [*((Studio, action) for action in STUDIO), *((Library, action) for action in LIBRARY)],
+    ids=lambda value: getattr(value, "name", value.__name__ if isinstance(value, type) else ""),
+)
 
 
-def test_no_key_and_no_name_stands_twice() -> None:
-    pressed = [key for action in STUDIO for key in action.key.split(",")]
+@pytest.mark.parametrize("actions", [STUDIO, LIBRARY], ids=["Studio", "Library"])
+def test_no_key_and_no_name_stands_twice(actions: tuple[keys.Action, ...]) -> None:
+    pressed = [key for action in actions for key in action.key.split(",")]
     assert len(set(pressed)) == len(pressed)
-    assert len({action.name for action in STUDIO}) == len(STUDIO)
+    assert len({action.name for action in actions}) == len(actions)
 
 
 @each_action
-def test_an_action_has_a_method_and_a_sentence(action: keys.Action) -> None:
-    assert callable(getattr(Studio, f"action_{action.name}"))
+def test_an_action_has_a_method_and_a_sentence(screen: type[Screen], action: keys.Action) -> None:
+    assert callable(getattr(screen, f"action_{action.name}"))
     assert action.help
     assert all(action.label_in(situation) for situation in ALL_SITUATIONS)
 
 
 @each_action
-def test_no_action_makes_the_app_wait(action: keys.Action) -> None:
+def test_no_action_makes_the_app_wait(screen: type[Screen], action: keys.Action) -> None:
     """An action runs in the app's own loop: one that waits for the engine stops every key for as
     long as a training step takes. Leaving may."""
-    method = getattr(Studio, f"action_{action.name}")
+    method = getattr(screen, f"action_{action.name}")
     assert inspect.iscoroutinefunction(method) == (action.name == "leave")
 
 
@@ -125,3 +133,33 @@ async def test_it_lays_out_anew_for_another_width() -> None:
         await pilot.resize_terminal(40, 5)
         await pilot.pause()
         assert lines(app.bar) == narrow
+
+
+# The help
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12), (120, 60)])
+async def test_the_help_shows_the_keys_of_every_screen_by_scrolling(size: tuple[int, int]) -> None:
+    app: App[None] = App()
+    app.animation_level = "none"
+    async with app.run_test(size=size) as pilot:
+        app.push_screen(Help())
+        await pilot.pause()
+        pages = [on_screen(app)]
+        assert all(cell_len(line) <= size[0] for line in pages[0].splitlines())
+        while len(pages) < 2 or pages[-1] != pages[-2]:
+            await pilot.press("pagedown")
+            await pilot.pause()
+            pages.append(on_screen(app))
+        words = " ".join(" ".join(pages).split())
+        for title in ("Studio", "Library", "Everywhere", "escape goes back"):
+            assert title in words
+        for action in (*STUDIO, *LIBRARY):
+            assert f"{action.shown} {action.help.split()[0]}" in words
+
+
+def on_screen(app: App[None]) -> str:
+    """What the terminal shows, without frames."""
+    strips = app.screen._compositor.render_strips()
+    rows = ("".join(segment.text for segment in strip) for strip in strips)
+    return "\n".join(row.strip(" │╭╮╰╯─▁▂▃▄▅▆▇█") for row in rows)

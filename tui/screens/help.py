@@ -13,15 +13,9 @@ from textual.widgets import Static
 
 from tui import keys
 
-MORE = (
-    ("tab", "Move between the panes; arrows, page up and page down scroll the focused one"),
-    ("ctrl+p", "Find any command by name"),
-    ("escape", "Leave a field or a dialog"),
-)
-
 
 class Help(ModalScreen[None]):
-    """The list of keys."""
+    """The keys of every screen."""
 
     CSS_PATH = "../styles/dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -30,10 +24,12 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog help"):
-            yield Static(Content("The keys of the Studio"), classes="title")
-            rows = [(action.shown, action.help) for action in keys.STUDIO]
-            for key, meaning in [*rows, *MORE]:
-                with Horizontal(classes="row"):
-                    yield Static(Content(key), classes="key")
-                    yield Static(Content(meaning), classes="meaning")
+            for chapter in keys.HELP:
+                if chapter is not keys.HELP[0]:
+                    yield Static("")
+                yield Static(Content(chapter.title), classes="title")
+                for key, meaning in chapter.rows:
+                    with Horizontal(classes="row"):
+                        yield Static(Content(key), classes="key")
+                        yield Static(Content(meaning), classes="meaning")
             yield Static(Content("escape goes back"), classes="note")

@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Coroutine
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -52,6 +52,9 @@ from tui.screens.help import Help
 from tui.screens.library import Chosen, Library
 from tui.slow_line import SlowLineCompositor
 
+if TYPE_CHECKING:
+    from tui.screens.writing import Writing
+
 LOOKS_PER_SECOND = 5  # how often the figures of now are read while training
 LOOKS_PER_LINE = 2  # the line of figures changes at every second look: eyes need no more
 CHARACTERS_PER_SECOND = 80  # the pace at which a text appears: quick reading
@@ -90,6 +93,7 @@ class Studio(Screen[None]):
         self._looks = 0
         self._charted_step = -1
         self._timer: Timer | None = None
+        self._writing: Writing | None = None
 
     def compose(self) -> ComposeResult:
         yield LiveLine(id="where")
@@ -125,6 +129,11 @@ class Studio(Screen[None]):
     @property
     def _inspector(self) -> Inspector:
         return self.query_one(Inspector)
+
+    @property
+    def actions(self) -> tuple[keys.Action, ...]:
+        """The rows of the table that are for this screen."""
+        return keys.STUDIO
 
     @property
     def situation(self) -> Situation:
@@ -393,6 +402,8 @@ class Studio(Screen[None]):
         screen will no longer tell: that it could not be saved, and why."""
         self._end_text()
         self._last_words.clear()
+        if self._writing is not None:
+            self._writing.leave()
         if self._run is not None:
             self._doing.insert(0, "saving")
             self._show_now()
@@ -510,6 +521,15 @@ class Studio(Screen[None]):
         if now.seed is not None:
             parts.append(f"seed {now.seed}")
         self._generator.border_subtitle = " · ".join(parts)
+
+    def action_song(self) -> None:
+        if self._writing is None:
+            # Not before it is wanted: what checks a draft's file takes a moment to load.
+            from tui.screens.writing import Writing
+
+            self._writing = Writing(self._engine)
+            self.app.install_screen(self._writing, "writing")  # it stays as it is meanwhile
+        self.app.push_screen(self._writing)
 
     # -- choosing ---------------------------------------------------------------------------
 
