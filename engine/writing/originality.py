@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.corpus import song_places
+from engine.corpus.corpus import first_line, song_places
 from engine.corpus.text import Codes
 from engine.errors import ConfigError, CorpusError
 
@@ -28,7 +28,7 @@ _OUTSIDE = 2**32 - 1  # no character: what lies around a written line, and betwe
 _HASH, _PLACE = np.uint64(0xFFFFFFFF_00000000), np.uint64(0x00000000_FFFFFFFF)
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits well mixed (Knuth, TAOCP 3, 6.4)
 _AT_ONCE = 2**18  # finds compared at once, which bounds the memory of a search
-_TITLE = 40  # characters
+_LOOKED_AT = 1000  # characters of a song, for its first line
 _HAN = ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x40000))
 
 Places = NDArray[np.int64]
@@ -95,7 +95,7 @@ class Originality:
 
         def title(song: int) -> str:
             start, end = int(starts[song]), int(ends[song])
-            return text[start : min(end, start + _TITLE)].partition("\n")[0].strip()
+            return first_line(text[start : min(end, start + _LOOKED_AT)])
 
         return cls(_codes(text), starts, title, shortest)
 

@@ -265,6 +265,14 @@ def test_candidates_differ_and_rhyme_with_the_lines_around() -> None:
     assert all("".join(c.text for c in one.characters) == one.text for one in found)
 
 
+def test_candidates_of_few_possible_lines_are_those_there_are() -> None:
+    text = "春风月\n风春\n"
+    network, vocabulary = stepper(text)
+    form = Form(lines=(LineDemand(length=(2,), first="春", last="月"),))
+    found = Room(lambda: text, vocabulary).candidates(network, form, 0, GenerationConfig(seed=1))
+    assert [one.text for one in found] == ["春月"]
+
+
 # --- What cannot be met is said before ----------------------------------------------------------
 
 

@@ -135,7 +135,12 @@ def test_a_copy_names_the_first_song_that_has_it() -> None:
 
 def test_a_song_that_never_ends_its_line_has_a_short_title() -> None:
     (copy,) = Originality.of_text("a" * 10_000, 8).copies("a" * 20)
-    assert len(copy.title) == 40
+    assert copy.title == "a" * 40 + "…"
+
+
+def test_a_section_label_is_no_title() -> None:
+    built = Originality.of_text("[Verse 1]\nsee the moon\nsee it rise", 8)
+    assert [copy.title for copy in built.copies("now see it rise")] == ["see the moon"]
 
 
 def test_no_copy_crosses_a_line_end() -> None:
