@@ -18,6 +18,7 @@ from textual.widgets import Input, OptionList
 
 from engine.session import Engine
 from engine.writing.draft import Draft, Edited, Model, Person
+from engine.writing.export import export
 from engine.writing.journal import Drafts
 from tui import keys
 from tui.app import LyricApp
@@ -28,6 +29,7 @@ from tui.panes.lyric_sheet import LyricSheet
 from tui.screens.choose import Choose
 from tui.screens.form import Form
 from tui.screens.studio import Studio
+from tui.screens.timing import Timing
 from tui.screens.writing import Writing
 from tui.screens.writing_dialogs import History
 
@@ -490,3 +492,35 @@ async def test_only_the_row_that_changed_is_painted(home: Path) -> None:
         await hands.press("x")
         await hands.pilot.pause(0)
         assert set(painted) == {2}
+
+
+async def test_lines_are_timed_by_tapping_and_the_times_go_into_lrc(home: Path) -> None:
+    async with opened() as hands:
+        await hands.type("春江\n\n花月\n夜水")
+        now = 100.0
+        assert hands.screen._desk is not None
+        hands.app.push_screen(Timing(hands.screen._desk.draft, clock=lambda: now))
+        await hands.dialog(Timing)
+        await hands.press("space")  # starts the clock: the first line is sung at 0
+        now += 2.5
+        await hands.press("space")
+        now += 70.25
+        await hands.press("space")
+        assert [line.stamp for line in hands.song.lines] == [0.0, None, 2.5, 72.75]
+        await hands.press("backspace")  # the cursor stayed on the last line; back to the one before
+        assert [line.stamp for line in hands.song.lines] == [0.0, None, None, 72.75]
+        await hands.press("enter")  # stops the clock
+        now += 1000
+        await hands.press("space", "escape")
+        stamps = [line.stamp for line in hands.song.lines]
+        assert stamps == [0.0, None, 72.75, 72.75]
+        assert "[01:12.75]花月" in export(hands.song, "lrc").splitlines()
+
+
+async def test_a_key_opens_the_times(home: Path) -> None:
+    async with opened() as hands:
+        await hands.type("春江")
+        await hands.press("ctrl+o")
+        await hands.dialog(Timing)
+        await hands.press("escape")
+        await hands.until(lambda: hands.app.screen is hands.screen)

@@ -35,6 +35,7 @@ from tui.panes.lyric_sheet import LyricSheet, SheetLine
 from tui.screens import writing_dialogs as dialogs
 from tui.screens.help import Help
 from tui.screens.network_hand import Around, around, author_of
+from tui.screens.timing import Timing
 from tui.slow_line import SlowLineCompositor
 
 CHARACTERS_PER_SECOND = 60  # the pace at which the network's words appear
@@ -536,6 +537,11 @@ class Writing(Screen[None]):
 
         if self.app.screen is self:
             self.app.push_screen(dialogs.drafts(listed), accept)
+
+    def action_times(self) -> None:
+        self._stop()
+        if self._desk is not None:
+            self.app.push_screen(Timing(self._desk.draft))
 
     def action_rename(self) -> None:
         def accept(title: str | None) -> None:

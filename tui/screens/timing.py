@@ -1,0 +1,122 @@
+"""Tap to time: the song is played elsewhere, and a key at each line's beginning says when it is
+sung, which is what a file of LRC needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.timer import Timer
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.writing.draft import Line
+from engine.writing.journal import OpenDraft
+from tui.display import content
+
+_TICK = 0.1  # seconds between two pictures of the running clock
+
+
+class Timing(ModalScreen[None]):
+    """A clock beside the lines: enter starts and stops it, space stamps a line and goes on to the
+    next, backspace takes the line before back. `clock` gives seconds."""
+
+    CSS_PATH = "../styles/writing.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Back", show=False),
+        Binding("enter", "run_or_stop", "Start", show=False, priority=True),
+        Binding("space", "stamp", "Stamp", show=False, priority=True),
+        Binding("backspace", "take_back", "Take back", show=False, priority=True),
+    ]
+
+    def __init__(self, song: OpenDraft, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._song, self._clock = song, clock
+        self._lines = [line.id for line in song.draft.lines if line.text.strip()]
+        self._before = 0.0  # seconds that the clock ran until it was last started
+        self._started: float | None = None
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="history timing"):
+            yield Static(content("When each line is sung"), classes="title")
+            yield Static(self._face(), id="clock", markup=False)
+            yield OptionList(*map(self._option, self._lines), markup=False)
+            yield Static(
+                content(
+                    "enter starts and stops the clock · space stamps the line · "
+                    "backspace goes back a line · escape ends"
+                ),
+                classes="note",
+            )
+
+    def on_mount(self) -> None:
+        self._list.highlighted = 0 if self._lines else None
+        self._timer = self.set_interval(_TICK, self._show, pause=True)
+
+    @property
+    def seconds(self) -> float:
+        """What the clock shows."""
+        return self._before + (0.0 if self._started is None else self._clock() - self._started)
+
+    @property
+    def _list(self) -> OptionList:
+        return self.query_one(OptionList)
+
+    def action_run_or_stop(self) -> None:
+        assert self._timer is not None
+        if self._started is None:
+            self._started = self._clock()
+            self._timer.resume()
+        else:
+            self._before, self._started = self.seconds, None
+            self._timer.pause()
+        self._show()
+
+    def action_stamp(self) -> None:
+        """The first tap starts the clock where nobody did: the first line is then sung at 0."""
+        if self._started is None:
+            self.action_run_or_stop()
+        self._set(round(self.seconds, 2), step=1)
+
+    def action_take_back(self) -> None:
+        place = self._list.highlighted
+        if place:
+            self._list.highlighted = place - 1
+            self._set(None, step=0)
+
+    def _set(self, seconds: float | None, *, step: int) -> None:
+        place = self._list.highlighted
+        if place is None:
+            return
+        line = self._lines[place]
+        self._song.set_stamp(line, seconds)
+        self._list.replace_option_prompt_at_index(place, self._prompt(line))
+        self._list.highlighted = min(place + step, len(self._lines) - 1)
+        self._show()
+
+    def _show(self) -> None:
+        self.query_one("#clock", Static).update(self._face())
+
+    def _face(self) -> Content:
+        running = "running" if self._started is not None else "stopped"
+        return content(f"{_minutes(self.seconds)}  {running}")
+
+    def _option(self, line: int) -> Option:
+        return Option(self._prompt(line))
+
+    def _prompt(self, line_id: int) -> Content:
+        line: Line = self._song.draft.line(line_id)
+        stamp = "        " if line.stamp is None else _minutes(line.stamp)
+        return content(f"{stamp}  {line.text}")
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds * 100), 6000)
+    return f"{minutes:02d}:{rest / 100:05.2f}"
