@@ -41,7 +41,6 @@ from engine.writing.sampling import UNKNOWN_ID, draw_rows
 from engine.writing.songbook import Songbook
 from engine.writing.word_rule import Lexicon, SyllableRule
 
-LOOK_AHEAD = 32  # lines that are written at once for one that is kept
 MOST_TRIES = 8  # times that many, where all are turned down
 LENGTHS_TRIED = 40  # lengths of lines in the songs, the most common first
 READ_BEFORE = 1000  # characters before a line that are read for it
@@ -400,7 +399,7 @@ class Composer:
         """The characters of a line as they were written: how likely each was to the network, and
         what might have stood there."""
         for character, forbidden in zip(line.ids, line.forbidden, strict=True):
-            chances = _softmax(place.logits, 1.0)
+            chances = _softmax(place.logits)
             likeliest = np.argpartition(-chances, min(CHOICES, len(chances) - 1))[:CHOICES]
             likeliest = likeliest[np.argsort(-chances[likeliest], kind="stable")]
             choices = tuple((self._alphabet.characters[i], float(chances[i])) for i in likeliest)
@@ -606,8 +605,9 @@ def _log_sum(scores: Scores) -> Scores:
     return summed
 
 
-def _softmax(logits: NDArray[np.float32], temperature: float) -> Scores:
-    scores = logits.astype(np.float64) / temperature
+def _softmax(logits: NDArray[np.float32]) -> Scores:
+    """The network's own probabilities; <unk> has none."""
+    scores = logits.astype(np.float64)
     scores[UNKNOWN_ID] = -np.inf
     exponentials = np.exp(scores - scores.max())
     chances: Scores = exponentials / exponentials.sum()
