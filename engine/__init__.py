@@ -15,6 +15,9 @@ from typing import Any
 # training on two cores fell from 49,000 to 1,200 characters a second, and to 18,000 with this.
 # libgomp reads it when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# NumPy's spin for a tenth of a second after each product, and torch's threads want their core: the
+# candidates for a line took three times as long. One text that is written alone pays a sixth.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _HOME = {
     "Engine": "engine.session",

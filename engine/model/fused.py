@@ -3,13 +3,13 @@
 What `cells.unroll` computes through autograd is computed here with as little as a step allows.
 Notation and equations are those of `cells`; a bar over a value is the loss's gradient by it.
 
-Forward, a step is one product h W_hhᵀ, added in place to the input's share of the gates, and a few
-elementwise operations in place. What a step leaves is what its gradient needs.
+Forward, a step is one product h W_hhᵀ with the input's share of the gates added, and a few
+elementwise operations. What a step leaves is what its gradient needs.
 
 Backward (Werbos 1990, Backpropagation Through Time), the chain rule is linear in h̄ and c̄: each
 gate's gradient is one of them times a factor that depends on the forward values only. So the
-factors of all steps are computed at once, and a step is a product of them with h̄, and one matrix
-product back to the step before:
+factors of a block of steps are computed at once, and a step is a product of them with h̄, and one
+matrix product back to the step before:
 
     RNN    a = h'                    ā   = h̄ ⊙ (1 - h'²)
     GRU    n̄ = h̄ ⊙ Fₙ                Fₙ = (1 - z)(1 - n²)     (n̄, r̄, z̄: before tanh and σ)
@@ -22,21 +22,25 @@ product back to the step before:
            c̄ of the step before = c̄ ⊙ f
 
 The gradient of W_hh is then one product over all steps. In bfloat16 the products multiply bfloat16
-and add in float32; the state that is carried from step to step (h of the GRU, c of the LSTM) and
-its gradient stay in float32, so that small changes are not lost in a long memory.
+and add in float32; what is computed element by element is float32, and so is the state that is
+carried from step to step (h of the GRU, c of the LSTM) with its gradient, so that small changes are
+not lost in a long memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from engine.config import Cell
+from engine.model import products
 from engine.model.cells import StepState
+
+NUMBERS_AT_ONCE = 2**16  # of each tensor that one block of the backward pass computes
 
 
 class FusedRnn(nn.RNN):
@@ -75,7 +79,7 @@ def _forward(layer: nn.RNNBase, x: Tensor, state: StepState, by_torch: Any) -> t
     for direction in range(2 if layer.bidirectional else 1):
         w_ih, w_hh, b_ih, b_hh = layer.all_weights[direction]
         before = tuple(part[direction] for part in state)
-        gates_x = F.linear(x, w_ih)
+        gates_x = products.linear(x, w_ih)
         output, final = recurrence(cell, gates_x, before, w_hh, b_ih, b_hh, direction == 1)
         outputs.append(output)
         finals.append(final)
@@ -101,8 +105,8 @@ def recurrence(
     """
     if reverse:
         gates_x = gates_x.flip(0)
-    weights = (weight.to(gates_x.dtype) for weight in (w_hh, b_ih, b_hh))
-    output, *final = _FUNCTIONS[cell].apply(gates_x, *state, *weights)  # type: ignore[no-untyped-call]
+    w_hh = w_hh.to(gates_x.dtype)
+    output, *final = _FUNCTIONS[cell].apply(gates_x, *state, w_hh, b_ih, b_hh)  # type: ignore[no-untyped-call]
     return output.flip(0) if reverse else output, tuple(final)
 
 
@@ -111,13 +115,12 @@ class _Rnn(torch.autograd.Function):
     def forward(
         ctx: Any, gates_x: Tensor, h: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
     ) -> tuple[Tensor, ...]:
-        steps, batch, hidden = gates_x.shape
-        states = gates_x.new_empty(steps + 1, batch, hidden)
+        steps = len(gates_x)
+        states = gates_x.new_empty(steps + 1, *h.shape)
         states[0] = h
-        torch.add(gates_x, b_ih + b_hh, out=states[1:])
-        at, w_t = states.unbind(), w_hh.t().contiguous()
+        at, x, w, bias = states.unbind(), gates_x.unbind(), products.packed(w_hh), b_ih + b_hh
         for t in range(steps):
-            at[t + 1].addmm_(at[t], w_t).tanh_()
+            at[t + 1].copy_(tanh_(products.product(at[t], w, bias, x[t]).float()))
         ctx.save_for_backward(states, w_hh)
         return states[1:], states[steps].float()
 
@@ -125,13 +128,17 @@ class _Rnn(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_output: Tensor, d_last: Tensor) -> tuple[Tensor, ...]:
         states, w_hh = ctx.saved_tensors
-        d_gates = 1 - states[1:].square()  # the factors, and then what they are factors of
-        d_gate, d_out = d_gates.unbind(), d_output.unbind()
-        d_h = d_last.to(d_gates.dtype)
-        for t in range(len(d_gate) - 1, -1, -1):
-            d_h = d_gate[t].mul_(torch.add(d_h, d_out[t])) @ w_hh
-        d_bias = _summed(d_gates)
-        return d_gates, d_h.float(), _weight_gradient(d_gates, states), d_bias, d_bias
+        outputs, d_gates = states[1:], torch.empty_like(states[1:])
+        d_gate, d_out, w = d_gates.unbind(), d_output.unbind(), _transposed(w_hh)
+        d_h = d_last
+        for block in _blocks(d_gates):
+            factors = 1 - outputs[block].float().square()
+            for t, factor in _backwards(block, factors):
+                d_h = torch.add(d_h, d_out[t])
+                d_gate[t].copy_(factor.mul_(d_h))
+                d_h = products.product(d_gate[t], w)
+        d_w_hh, d_bias = _weight_gradient(d_gates, states), _summed(d_gates)
+        return d_gates, d_h.float(), d_w_hh, d_bias, d_bias
 
 
 class _Gru(torch.autograd.Function):
@@ -141,56 +148,53 @@ class _Gru(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         steps, batch, rows = gates_x.shape
         hidden = rows // 3
-        low = gates_x.dtype != torch.float32
-        # r and z add up both shares; of n the input's share waits in `new` until r is known.
-        new = gates_x[..., 2 * hidden :] + b_ih[2 * hidden :]
-        gates = gates_x
-        gates[..., : 2 * hidden] += (b_ih + b_hh)[: 2 * hidden]
-        gates[..., 2 * hidden :] = b_hh[2 * hidden :]
         states = gates_x.new_empty(steps + 1, batch, hidden)
         states[0] = h
-        at, gate, n, w_t = states.unbind(), gates.unbind(), new.unbind(), w_hh.t().contiguous()
-        r_z = gates[..., : 2 * hidden].unbind()
+        gates, new = h.new_empty(steps, batch, rows), h.new_empty(steps, batch, hidden)
+        # r and z add up both shares; of n the input's share waits in `new` until r is known.
+        bias, b_new = b_hh.clone(), b_ih[2 * hidden :]
+        bias[: 2 * hidden] += b_ih[: 2 * hidden]
+        at, x, gate, n = (part.unbind() for part in (states, gates_x, gates, new))
+        x_new, r_z = gates_x[..., 2 * hidden :].unbind(), gates[..., : 2 * hidden].unbind()
         r, z, q = (part.unbind() for part in gates.chunk(3, dim=-1))
+        w = products.packed(w_hh)
         for t in range(steps):
-            gate[t].addmm_(at[t], w_t)
+            torch.add(x_new[t], b_new, out=n[t])
+            x_new[t].zero_()
+            gate[t].copy_(products.product(at[t], w, bias, x[t]))
             r_z[t].sigmoid_()
-            n[t].addcmul_(r[t], q[t]).tanh_()
-            if low:
-                h = torch.lerp(n[t].float(), h, z[t].float())  # (1 - z) ⊙ n + z ⊙ h
-                at[t + 1].copy_(h)
-            else:
-                h = torch.lerp(n[t], h, z[t], out=at[t + 1])
+            tanh_(n[t].addcmul_(r[t], q[t]))
+            h = torch.lerp(n[t], h, z[t])  # (1 - z) ⊙ n + z ⊙ h
+            at[t + 1].copy_(h)
         ctx.save_for_backward(gates, new, states, w_hh)
-        return states[1:], h.clone()
+        return states[1:], h
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_output: Tensor, d_last: Tensor) -> tuple[Tensor, ...]:
-        gates, n, states, w_hh = ctx.saved_tensors
-        steps, _, hidden = n.shape
-        low = n.dtype != torch.float32
-        r, z, q = gates.chunk(3, dim=-1)
-        factors = torch.empty_like(gates)  # of r̄, z̄ and q̄
-        of_r, of_z, of_q = factors.chunk(3, dim=-1)
-        of_n = 1 - n.square()
-        of_n.addcmul_(of_n, z, value=-1)
-        torch.mul(of_n, r, out=of_q)
-        torch.sub(1, r, out=of_r).mul_(q).mul_(of_q)
-        torch.sub(states[:-1], n, out=of_z).mul_(z)
-        of_z.addcmul_(of_z, z, value=-1)
-        d_gates, d_hs = factors, torch.empty_like(n)  # each factor becomes what it is a factor of
-        d_gate, d_at = d_gates.unbind(), d_hs.unbind()
-        d_out, z_at = d_output.float().unbind(), z.float().unbind()
-        three = d_gates.view(steps, -1, 3, hidden).unbind()
+        gates, new, states, w_hh = ctx.saved_tensors
+        batch, hidden = new.shape[1:]
+        d_gates, d_new = states.new_empty(gates.shape), torch.empty_like(states[1:])
+        d_gate, d_n, d_out = d_gates.unbind(), d_new.unbind(), d_output.unbind()
+        w = _transposed(w_hh)
         d_h = d_last
-        for t in range(steps - 1, -1, -1):
-            d_h = torch.add(d_h, d_out[t])
-            three[t].mul_(d_at[t].copy_(d_h)[:, None])
-            through = d_gate[t] @ w_hh
-            d_h = torch.addcmul(through.float() if low else through, d_h, z_at[t])
+        for block in _blocks(new):
+            (r, z, q), n, h = gates[block].chunk(3, dim=-1), new[block], states[:-1][block]
+            factors = torch.empty_like(gates[block])  # of r̄, z̄ and q̄
+            of_r, of_z, of_q = factors.chunk(3, dim=-1)
+            of_n = _by_tanh(1 - z, n)
+            torch.mul(of_n, r, out=of_q)
+            _by_sigmoid(of_n.mul(q), r, grad_input=of_r)
+            _by_sigmoid(torch.sub(h, n), z, grad_input=of_z)
+            three = factors.view(len(n), batch, 3, hidden)
+            for t, of_gates, factor, of_new, kept in _backwards(block, three, factors, of_n, z):
+                d_h = torch.add(d_h, d_out[t])
+                of_gates.mul_(d_h[:, None])
+                d_gate[t].copy_(factor)
+                d_n[t].copy_(of_new.mul_(d_h))
+                d_h = torch.mul(d_h, kept).add_(products.product(d_gate[t], w))
         d_w_hh, d_b_hh = _weight_gradient(d_gates, states), _summed(d_gates)
-        torch.mul(d_hs, of_n, out=d_gates[..., 2 * hidden :])
+        d_gates[..., 2 * hidden :] = d_new
         return d_gates, d_h, d_w_hh, _summed(d_gates), d_b_hh
 
 
@@ -201,31 +205,23 @@ class _Lstm(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         steps, batch, rows = gates_x.shape
         hidden = rows // 4
-        low = gates_x.dtype != torch.float32
-        gates = gates_x.add_(b_ih + b_hh)
         states = gates_x.new_empty(steps + 1, batch, hidden)
         states[0] = h
         cells = c.new_empty(steps + 1, batch, hidden)
         cells[0] = c
-        shown = gates_x.new_empty(steps, batch, hidden)  # tanh(c')
-        at, c_at, tanh_c, w_t = (
-            states.unbind(),
-            cells.unbind(),
-            shown.unbind(),
-            w_hh.t().contiguous(),
-        )
+        gates, shown = h.new_empty(steps, batch, rows), torch.empty_like(cells[1:])  # tanh(c')
+        at, x, c_at, tanh_c = (part.unbind() for part in (states, gates_x, cells, shown))
         gate, i_f = gates.unbind(), gates[..., : 2 * hidden].unbind()
-        i_f_g = gates[..., : 3 * hidden].unbind()
-        g, o = (gates[..., k * hidden : (k + 1) * hidden].unbind() for k in (2, 3))
+        i, f, g, o = (part.unbind() for part in gates.chunk(4, dim=-1))
+        w, bias = products.packed(w_hh), b_ih + b_hh
         for t in range(steps):
-            gate[t].addmm_(at[t], w_t)
+            gate[t].copy_(products.product(at[t], w, bias, x[t]))
             i_f[t].sigmoid_()
-            g[t].tanh_()
+            tanh_(g[t])
             o[t].sigmoid_()
-            i, f, g_now = (i_f_g[t].float() if low else i_f_g[t]).chunk(3, dim=-1)
-            torch.mul(f, c_at[t], out=c_at[t + 1]).addcmul_(i, g_now)
-            torch.tanh(tanh_c[t].copy_(c_at[t + 1]), out=tanh_c[t])
-            torch.mul(o[t], tanh_c[t], out=at[t + 1])
+            torch.mul(f[t], c_at[t], out=c_at[t + 1]).addcmul_(i[t], g[t])
+            tanh_(tanh_c[t].copy_(c_at[t + 1]))
+            at[t + 1].copy_(torch.mul(o[t], tanh_c[t]))
         ctx.save_for_backward(gates, states, cells, shown, w_hh)
         return states[1:], states[steps].float(), cells[steps].clone()
 
@@ -235,37 +231,66 @@ class _Lstm(torch.autograd.Function):
         ctx: Any, d_output: Tensor, d_last: Tensor, d_last_c: Tensor
     ) -> tuple[Tensor, ...]:
         gates, states, cells, shown, w_hh = ctx.saved_tensors
-        steps, _, hidden = shown.shape
-        i, f, g, o = gates.chunk(4, dim=-1)
-        factors = torch.empty_like(gates)  # of ī, f̄, ḡ (by c̄) and ō (by h̄)
-        of_i, of_f, of_g, of_o = factors.chunk(4, dim=-1)
-        torch.sub(1, i, out=of_i).mul_(i).mul_(g)
-        torch.sub(1, f, out=of_f).mul_(f).mul_(cells[:-1])
-        torch.sub(1, g.square(), out=of_g).mul_(i)
-        torch.sub(1, o, out=of_o).mul_(o).mul_(shown)
-        of_c = (1 - shown.square()).mul_(o)
-        d_gates = factors  # each factor becomes what it is a factor of
-        d_gate, d_out = d_gates.unbind(), d_output.unbind()
-        f_at, c_factor = f.float().unbind(), of_c.float().unbind()
-        four = d_gates.view(steps, -1, 4, hidden)
-        by_c, by_h = four[:, :, :3].unbind(), four[:, :, 3].unbind()
-        d_h, d_c = d_last.to(gates.dtype), d_last_c
-        for t in range(steps - 1, -1, -1):
-            d_h = torch.add(d_h, d_out[t])
-            d_c = torch.addcmul(d_c, d_h.float(), c_factor[t])
-            by_c[t].mul_(d_c.to(gates.dtype)[:, None])
-            by_h[t].mul_(d_h)
-            d_c = d_c * f_at[t]
-            d_h = d_gate[t] @ w_hh
-        d_bias = _summed(d_gates)
-        return d_gates, d_h.float(), d_c, _weight_gradient(d_gates, states), d_bias, d_bias
+        batch, hidden = shown.shape[1:]
+        d_gates = states.new_empty(gates.shape)
+        d_gate, d_out, w = d_gates.unbind(), d_output.unbind(), _transposed(w_hh)
+        d_h, d_c = d_last, d_last_c
+        for block in _blocks(shown):
+            (i, f, g, o), tanh_c = gates[block].chunk(4, dim=-1), shown[block]
+            factors = torch.empty_like(gates[block])  # of ī, f̄, ḡ (by c̄) and ō (by h̄)
+            of_i, of_f, of_g, of_o = factors.chunk(4, dim=-1)
+            _by_sigmoid(g, i, grad_input=of_i)
+            _by_sigmoid(cells[:-1][block], f, grad_input=of_f)
+            _by_tanh(i, g, grad_input=of_g)
+            _by_sigmoid(tanh_c, o, grad_input=of_o)
+            of_c = _by_tanh(o, tanh_c)
+            four = factors.view(len(of_c), batch, 4, hidden)
+            for t, of_i_f_g, by_h, factor, shows, kept in _backwards(
+                block, four[:, :, :3], four[:, :, 3], factors, of_c, f
+            ):
+                d_h = torch.add(d_h, d_out[t]).float()
+                d_c = torch.addcmul(d_c, d_h, shows)
+                of_i_f_g.mul_(d_c[:, None])
+                by_h.mul_(d_h)
+                d_gate[t].copy_(factor)
+                d_c = d_c * kept
+                d_h = products.product(d_gate[t], w)
+        d_w_hh, d_bias = _weight_gradient(d_gates, states), _summed(d_gates)
+        return d_gates, d_h.float(), d_c, d_w_hh, d_bias, d_bias
+
+
+_by_sigmoid = torch.ops.aten.sigmoid_backward  # (d_y, y) -> d_y ⊙ y (1 - y)
+_by_tanh = torch.ops.aten.tanh_backward  # (d_y, y) -> d_y ⊙ (1 - y²)
+_MINUS_ONE = torch.tensor(-1.0)
+
+
+def tanh_(x: Tensor) -> Tensor:
+    """tanh(x) = 2σ(2x) - 1 of float32, in place, to within 1e-7: torch's own takes four times as
+    long on a CPU."""
+    return torch.add(_MINUS_ONE, x.add_(x).sigmoid_(), alpha=2, out=x)
+
+
+def _transposed(w_hh: Tensor) -> Tensor:
+    return products.packed(w_hh.t().contiguous())
+
+
+def _blocks(over_time: Tensor) -> Iterator[slice]:
+    """The time steps of (T, B, H), last ones first, so many at once that what is computed of them
+    does not leave a core's cache."""
+    steps, at_once = len(over_time), max(1, NUMBERS_AT_ONCE // over_time[0].numel())
+    return (slice(max(0, end - at_once), end) for end in range(steps, 0, -at_once))
+
+
+def _backwards(block: slice, *over_time: Tensor) -> Iterator[tuple[Any, ...]]:
+    """Each time step of a block, last first, with its part of each tensor."""
+    steps = zip(range(block.start, block.stop), *(part.unbind() for part in over_time), strict=True)
+    return iter(list(steps)[::-1])
 
 
 def _weight_gradient(d_gates: Tensor, states: Tensor) -> Tensor:
     """The gradient of W_hh (G·H, H), from that of the gates' share of the state (T, B, G·H) and
     the states before them (T+1, B, H; the last is not used)."""
-    # The narrow side first: torch's product is up to a tenth faster so.
-    return (states[:-1].flatten(0, 1).t() @ d_gates.flatten(0, 1)).t()
+    return products.weight_gradient(d_gates.flatten(0, 1), states[:-1].flatten(0, 1))
 
 
 def _summed(d_gates: Tensor) -> Tensor:

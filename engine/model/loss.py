@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from engine.model import products
+
 LOGITS_AT_ONCE = 2**21  # fit a processor's cache with what is computed from them
 
 
@@ -30,9 +32,9 @@ def cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> T
 
 
 def _chunks(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> list[tuple[Tensor, ...]]:
-    rows = max(1, LOGITS_AT_ONCE // len(weight))
+    rows, read = max(1, LOGITS_AT_ONCE // len(weight)), products.packed(weight)
     return [
-        (x_rows, weight, bias, target_rows[:, None])
+        (x_rows, read, bias, target_rows[:, None])
         for x_rows, target_rows in zip(
             torch.split(x, rows), torch.split(targets, rows), strict=True
         )
@@ -41,7 +43,7 @@ def _chunks(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> list[tu
 
 def _chosen(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """log softmax of some rows, (n, V) float32, and the sum of their losses."""
-    logs = torch.log_softmax(torch.addmm(bias, x, weight.t()), dim=1, dtype=torch.float32)
+    logs = torch.log_softmax(products.product(x, weight, bias), dim=1, dtype=torch.float32)
     return logs, -logs.gather(1, targets).sum()
 
 
@@ -52,7 +54,7 @@ class _CrossEntropy(torch.autograd.Function):
         d_x = torch.empty_like(x)
         d_weight = torch.zeros_like(weight, dtype=torch.float32)
         d_bias = torch.zeros_like(bias, dtype=torch.float32)
-        done = 0
+        done, columns = 0, weight.t()
         for x_rows, *rest in _chunks(x, weight, bias, targets):
             logs, loss = _chosen(x_rows, *rest)
             total += loss
@@ -60,8 +62,8 @@ class _CrossEntropy(torch.autograd.Function):
             d_logits = logs.exp_().scatter_add_(1, rest[-1], minus_one)
             d_bias += d_logits.sum(0)
             d_logits = d_logits.to(x.dtype)
-            torch.mm(d_logits, weight, out=d_x[done : done + len(x_rows)])
-            d_weight += d_logits.t() @ x_rows
+            d_x[done : done + len(x_rows)] = products.product(d_logits, columns)
+            d_weight += products.weight_gradient(d_logits, x_rows)
             done += len(x_rows)
         ctx.save_for_backward(d_x, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
         return total

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from engine.config import Cell, ModelConfig
 from engine.errors import CheckpointError, ConfigError
-from engine.model import loss
+from engine.model import loss, products
 from engine.model.cells import GATES, ScratchRecurrent, unroll
 from engine.model.fused import FusedGru, FusedLstm, FusedRnn, recurrence
 
@@ -134,7 +134,7 @@ class TiedOutput(nn.Module):
 
     def projected(self, x: Tensor) -> Tensor:
         """x (…, D·H) -> what is compared with each row, (…, E)."""
-        return F.linear(x, self.projection)
+        return products.linear(x, self.projection)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (…, D·H) -> logits (…, V)."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engine.config import GenerationConfig
 from engine.corpus.vocabulary import Vocabulary
 from engine.events import Character
 from engine.model.stepper import Stepper
 from engine.writing.sampling import draw, draw_rows
+
+_DRAWN_AT_ONCE = 256  # uniform numbers, for each text
 
 
 class Writing:
@@ -78,31 +81,44 @@ def write_together(
     config: GenerationConfig,
     seeds: Sequence[int],
 ) -> list[str]:
-    """One text for each seed from one prompt, advanced as one batch of N streams; each is the
-    text that its seed gives alone."""
+    """One text for each seed from one prompt, advanced as one batch of N streams. In float32 each
+    is the text that its seed gives alone; a batch that is large enough to be multiplied in
+    bfloat16 draws from probabilities that differ by some thousandths, and so parts from it."""
     streams = len(seeds)
     state = stepper.initial_state(streams)
     logits = np.empty((streams, stepper.vocabulary_size), np.float32)
     for character_id in prompt_ids(vocabulary, prompt):
         out, state = stepper.step(torch.full((streams,), character_id), state)
         logits = out.numpy()
+    uniforms = _uniforms(seeds)
+    written: list[NDArray[np.intp]] = []
+    lengths = [config.length] * streams
+    lines = [_Lines(config.lines, prompt) for _ in seeds] if config.lines else []
+    while (
+        streams
+        and len(written) < config.length
+        and not (lines and all(line.full for line in lines))
+    ):
+        chosen = draw_rows(logits, config, next(uniforms))
+        for row, line in enumerate(lines):
+            if not line.full and line.ends(vocabulary.characters[chosen[row]]):
+                lengths[row] = len(written)
+        written.append(chosen)
+        if len(written) < config.length:
+            out, state = stepper.step(torch.from_numpy(chosen), state)
+            logits = out.numpy()
+    texts = np.stack(written, axis=1).tolist() if written else [[] for _ in seeds]
+    return [
+        "".join(vocabulary.characters[id_] for id_ in ids[:length])
+        for ids, length in zip(texts, lengths, strict=True)
+    ]
+
+
+def _uniforms(seeds: Sequence[int]) -> Iterator[NDArray[np.float64]]:
+    """One number in [0, 1) for each seed (N,), without end."""
     randoms = [np.random.default_rng(seed) for seed in seeds]
-    lines = [_Lines(config.lines, prompt) for _ in seeds]
-    texts = ["" for _ in seeds]
-    for _ in range(config.length):
-        if all(line.full for line in lines):
-            break
-        uniforms = np.array([random.random() for random in randoms])
-        chosen = draw_rows(logits, config, uniforms)
-        for row in range(streams):
-            if lines[row].full:
-                continue
-            character = vocabulary.characters[chosen[row]]
-            if not lines[row].ends(character):
-                texts[row] += character
-        out, state = stepper.step(torch.from_numpy(chosen), state)
-        logits = out.numpy()
-    return texts
+    while True:
+        yield from np.array([random.random(_DRAWN_AT_ONCE) for random in randoms]).T
 
 
 def prompt_ids(vocabulary: Vocabulary, prompt: str) -> list[int]:

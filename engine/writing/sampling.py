@@ -13,6 +13,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.config import GenerationConfig
@@ -84,23 +85,16 @@ def draw_rows(
 ) -> NDArray[np.intp]:
     """`draw` for each row of logits (N, V) with its own number of uniforms (N,) -> ids (N,)."""
     if config.temperature >= _COLDEST and config.top_k == 0 and config.top_p == 1:
-        likeliest = logits[:, UNKNOWN_ID + 1 :].max(axis=1, keepdims=True)
-        with np.errstate(over="ignore"):
-            weights = np.exp((logits - likeliest) / np.float32(config.temperature))
+        scores = torch.from_numpy(logits)
+        if config.temperature != 1:
+            scores = scores / config.temperature
+        weights = torch.softmax(scores, dim=1)
         weights[:, UNKNOWN_ID] = 0
-        starts = _block_starts(weights.shape[1])
-        sums = np.add.reduceat(weights, starts, axis=1).cumsum(axis=1)
-        goals = uniforms.astype(np.float32) * sums[:, -1]
-        blocks = np.minimum((sums <= goals[:, None]).sum(axis=1), len(starts) - 1)
-        rows = np.arange(len(logits))
-        rests = goals - np.where(blocks > 0, sums[rows, blocks - 1], 0)
-        places = (blocks * _BLOCK)[:, None] + np.arange(_BLOCK)
-        within = weights[rows[:, None], np.minimum(places, weights.shape[1] - 1)]
-        within[places >= weights.shape[1]] = 0
-        inside = (within.cumsum(axis=1) <= rests[:, None]).sum(axis=1)
-        found = np.minimum(blocks * _BLOCK + inside, weights.shape[1] - 1)
-        if (weights[rows, found] > 0).all():
-            drawn_ids: NDArray[np.intp] = found
+        sums = weights.cumsum(dim=1)
+        goals = sums[:, -1:] * torch.from_numpy(uniforms)[:, None].float()
+        found = torch.searchsorted(sums, goals, right=True).clamp_max_(logits.shape[1] - 1)
+        if (weights.gather(1, found) > 0).all():
+            drawn_ids: NDArray[np.intp] = found[:, 0].numpy()
             return drawn_ids
     drawn = [draw(row, config, u)[0] for row, u in zip(logits, uniforms, strict=True)]
     return np.array(drawn, np.intp)

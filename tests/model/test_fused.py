@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.config import Cell
-from engine.model import fused, loss
+from engine.model import fused, loss, products
 from engine.model.cells import GATES, StepState, unroll
 
 torch.set_num_threads(1)
@@ -51,12 +51,26 @@ def assert_alike(found: Tensor, expected: Tensor, tolerance: float, name: str) -
     assert difference <= tolerance * largest, name
 
 
+@pytest.fixture(params=["as small as they are", "as if they were large"])
+def weights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small weights are multiplied by torch's own product, large ones by oneDNN's."""
+    if request.param == "as if they were large":
+        monkeypatch.setattr(products, "SMALLEST_PACKED", 1)
+
+
 @each_cell
 @each_way
 @each_precision
+@pytest.mark.parametrize("at_once", [1, 3 * B * H, fused.NUMBERS_AT_ONCE])
+@pytest.mark.usefixtures("weights")
 def test_the_fused_recurrence_is_the_one_of_the_cells(
-    cell: Cell, reverse: bool, precision: torch.dtype
+    cell: Cell,
+    reverse: bool,
+    precision: torch.dtype,
+    at_once: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(fused, "NUMBERS_AT_ONCE", at_once)
     leaves = leaves_of(cell)
     gates_x, *state, w_hh, b_ih, b_hh = leaves.values()
     output, final = fused.recurrence(
@@ -111,6 +125,7 @@ def test_a_long_memory_survives_low_precision(cell: Cell) -> None:
 
 @each_precision
 @pytest.mark.parametrize("at_once", [1, 7 * V, 2**21])
+@pytest.mark.usefixtures("weights")
 def test_the_loss_is_cross_entropy(
     precision: torch.dtype, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
