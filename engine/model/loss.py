@@ -5,7 +5,8 @@ For row n with features x_n (D), target y_n and logits z_n = x_n Wᵀ + b, the l
     ℓ_n = log Σ_v exp z_nv - z_ny_n          and          ∂ℓ_n/∂z_nv = softmax(z_n)_v - [v = y_n]
 
 so the gradient is at hand as soon as the loss is. Logits (N, V) of a whole batch are never kept: at
-V = 6,000 and N = 16,384 they would take 400 MB, and as much again for each of their gradients.
+V = 6,000 and N = 16,384 they would take 400 MB, and as much again for each of their gradients; of
+the gradients a part is, in the precision of x.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from engine.model import products
 
 LOGITS_AT_ONCE = 2**21  # fit a processor's cache with what is computed from them
+GRADIENTS_AT_ONCE = 2**25  # so many rows that adding one product to the next costs little
 
 
 def cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -54,17 +56,20 @@ class _CrossEntropy(torch.autograd.Function):
         d_x = torch.empty_like(x)
         d_weight = torch.zeros_like(weight, dtype=torch.float32)
         d_bias = torch.zeros_like(bias, dtype=torch.float32)
-        done, columns = 0, weight.t()
-        for x_rows, *rest in _chunks(x, weight, bias, targets):
-            logs, loss = _chosen(x_rows, *rest)
-            total += loss
-            minus_one = torch.full_like(rest[-1], -1, dtype=torch.float32)
-            d_logits = logs.exp_().scatter_add_(1, rest[-1], minus_one)
-            d_bias += d_logits.sum(0)
-            d_logits = d_logits.to(x.dtype)
-            d_x[done : done + len(x_rows)] = products.product(d_logits, columns)
-            d_weight += products.weight_gradient(d_logits, x_rows)
-            done += len(x_rows)
+        columns, rows = weight.t(), max(1, GRADIENTS_AT_ONCE // len(weight))
+        for first in range(0, len(x), rows):
+            several = slice(first, first + rows)
+            d_logits, done = x.new_empty(len(x[several]), len(weight)), 0
+            for x_rows, *rest in _chunks(x[several], weight, bias, targets[several]):
+                logs, loss = _chosen(x_rows, *rest)
+                total += loss
+                minus_one = torch.full_like(rest[-1], -1, dtype=torch.float32)
+                softmax = logs.exp_().scatter_add_(1, rest[-1], minus_one)
+                d_bias += softmax.sum(0)
+                d_logits[done : done + len(x_rows)] = softmax
+                done += len(x_rows)
+            d_x[several] = products.product(d_logits, columns)
+            d_weight += products.weight_gradient(d_logits, x[several])
         ctx.save_for_backward(d_x, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
         return total
 

@@ -130,6 +130,7 @@ def test_the_loss_is_cross_entropy(
     precision: torch.dtype, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loss, "LOGITS_AT_ONCE", at_once)
+    monkeypatch.setattr(loss, "GRADIENTS_AT_ONCE", 3 * at_once)
     targets = torch.randint(V, (N,), generator=torch.Generator().manual_seed(6))
     x, weight, bias = (
         leaf.requires_grad_() for leaf in (drawn(7, N, H), drawn(8, V, H), drawn(9, V))
