@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import engine  # noqa: F401  sets the threads of what is imported next
+
+# isort: split
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-import engine  # noqa: F401  sets the threads of what is imported next
 from engine.config import GenerationConfig, ModelConfig
 from engine.corpus.vocabulary import Vocabulary
 from engine.model.network import CharRNN
