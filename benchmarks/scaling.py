@@ -12,10 +12,12 @@ import argparse
 import statistics
 import time
 
+import engine  # noqa: F401  sets the threads of what is imported next
+
+# isort: split
 import numpy as np
 import torch
 
-import engine  # noqa: F401  how OpenMP's threads wait is set before torch starts them
 from engine.config import ModelConfig, TrainingConfig
 from engine.memory import keep_freed
 from engine.model import device as devices

@@ -18,12 +18,14 @@ import statistics
 import time
 from collections.abc import Callable
 
+import engine  # noqa: F401  sets the threads of what is imported next
+
+# isort: split
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-import engine  # noqa: F401  how OpenMP's threads wait is set before torch starts them
 from engine.config import CorpusConfig, ModelConfig, TrainingConfig
 from engine.corpus.corpus import Corpus
 from engine.memory import keep_freed
