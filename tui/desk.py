@@ -139,9 +139,7 @@ class Desk:
         if self.column:
             self._replace(_before(self._text, self.column), self.column, "", goes_on=self._typing)
         elif self._number:
-            here = self.line
-            self._to(self._number - 1, end=True)
-            self._join(here)
+            self._join(self.line)
 
     def delete(self) -> None:
         if self.column < len(self._text):

@@ -60,6 +60,16 @@ def press(desk: Desk, key: str) -> None:
         pass  # a locked line, or nothing to undo
 
 
+def test_a_locked_line_that_refuses_to_be_joined_keeps_the_cursor(draft: OpenDraft) -> None:
+    desk = Desk(draft)
+    for key in ("=moon", "+\n", "lock"):
+        press(desk, key)
+    with pytest.raises(DraftError):
+        desk.backspace()
+    assert (desk.number, desk.column) == (1, 0)
+    assert desk.song.lines[desk.number].id == desk.line
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(KEYS, max_size=30))
 def test_any_keys_leave_the_cursor_in_the_song_and_all_can_be_undone(
