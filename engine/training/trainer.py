@@ -85,15 +85,14 @@ class Trainer:
                 None if fresh else self.state,
             )
             loss = total / batch.targets.size
-        value, norm, rate = loss.item(), math.nan, self.learning_rate()
-        applied = math.isfinite(value)
-        if applied:
-            loss.backward()  # type: ignore[no-untyped-call]
-            # Pascanu et al. 2013: scaled down to the norm, its direction kept.
-            norm = nn.utils.clip_grad_norm_(
-                self.network.parameters(), self.config.clip_norm or math.inf, foreach=True
-            ).item()
-            applied = math.isfinite(norm)
+        loss.backward()  # type: ignore[no-untyped-call]
+        # Pascanu et al. 2013: scaled down to the norm, its direction kept.
+        norm = nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.config.clip_norm or math.inf, foreach=True
+        )
+        # The one place where a GPU is waited for: whether the update is applied is decided here.
+        value, length = torch.stack((loss.detach(), norm)).tolist()
+        applied, rate = math.isfinite(value) and math.isfinite(length), self.learning_rate()
         if applied:
             for optimizer in self.optimizers:
                 for group in optimizer.param_groups:
@@ -101,7 +100,7 @@ class Trainer:
                 optimizer.step()
             self.state = detach(state)
             self.step_count += 1
-        return StepReport(self.step_count, value, norm, rate, applied)
+        return StepReport(self.step_count, value, length, rate, applied)
 
     def _autocast(self) -> torch.autocast:
         low = self.precision != torch.float32
