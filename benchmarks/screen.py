@@ -1,4 +1,4 @@
-"""What the app costs: time to its first frame, bytes on the line, keys, and training speed.
+"""What the app costs: bytes on the line, keys, and training speed.
 
     python benchmarks/screen.py [--rounds 3] [--slices 8] [--seconds 5]
 
@@ -170,16 +170,7 @@ def main() -> None:
     given = parser.parse_args()
 
     rows: list[tuple[str, str]] = []
-    firsts, helps, quits = [], [], []
     with tempfile.TemporaryDirectory() as home:
-        for _ in range(5):
-            terminal = Terminal(home)
-            firsts.append(terminal.until("lyricrnn"))
-            terminal.count(3)
-            terminal.quit()
-            began = time.perf_counter()
-            subprocess.run([*COMMAND, "--help"], stdout=subprocess.DEVNULL, check=True)
-            helps.append(time.perf_counter() - began)
         terminal = Terminal(home)
         terminal.until("lyricrnn")
         terminal.count(5)
@@ -188,15 +179,13 @@ def main() -> None:
         terminal.count(5)
         bytes_training = terminal.count(20)
         times = terminal.key_times(["m", "l", "+", "-"], 120)
-        quits.append(terminal.quit())
+        quitting = terminal.quit()
     rows += [
-        ("first frame, median of 5", f"{statistics.median(firsts):.2f} s"),
-        ("lyricrnn --help, median of 5", f"{statistics.median(helps):.2f} s"),
         ("bytes written idle", f"{idle:.0f} /s"),
         ("bytes written training, generator silent", f"{bytes_training:.0f} /s"),
         ("key to paint while training, p50", f"{quantile(times, 0.5):.0f} ms"),
         ("key to paint while training, p99", f"{quantile(times, 0.99):.0f} ms"),
-        ("quitting while training", f"{statistics.median(quits):.2f} s"),
+        ("quitting while training", f"{quitting:.2f} s"),
     ]
 
     ratios = [app_against_headless(given.slices, given.seconds) for _ in range(given.rounds)]
