@@ -189,19 +189,28 @@ Event = Evaluated | Sampled | Checkpointed | StateChanged | Warned | Noted | Fai
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A character that might have stood in a place: how likely the network found it there, and
+    whether the form allowed it."""
+
+    text: str
+    probability: float
+    allowed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Character:
     """One generated character, and the probability that the network gave it when it was drawn
     (after temperature, top-k and top-p).
 
     In a form, `probability` is the network's own, `forbidden` the share of its choices that the
-    form took away, and `choices` the likeliest characters with their probabilities, forbidden
-    ones among them.
+    form took away, and `choices` the likeliest characters, forbidden ones among them.
     """
 
     text: str
     probability: float
     forbidden: float = 0.0
-    choices: tuple[tuple[str, float], ...] = ()
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

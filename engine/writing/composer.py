@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from engine.config import GenerationConfig
 from engine.corpus.vocabulary import Vocabulary
 from engine.errors import FormError
-from engine.events import Character, LineMeasure
+from engine.events import Character, Choice, LineMeasure
 from engine.model.network import State as NetworkState
 from engine.model.stepper import Stepper
 from engine.writing.form import MOST_LINES, Form, LineDemand
@@ -62,13 +62,16 @@ class Line:
     """A line that was written: `text` as it is read, `ids` as they were written, without the line
     end; `nats` is what the network thinks of it, the mean −ln p of a character at temperature 1,
     line end included; `forbidden` the share that the form took from the network's choices at each
-    character; `after` is the place behind its line end."""
+    character; `after` is the place behind its line end. `way` is the rule that it was written by,
+    with the number of characters that were there before and the rule's state behind them; None
+    where nothing was asked."""
 
     text: str
     ids: tuple[int, ...]
     nats: float
     forbidden: tuple[float, ...]
     after: Place = field(repr=False, compare=False)
+    way: tuple[Rule, int, State] | None = field(default=None, repr=False, compare=False)
 
 
 class Composer:
@@ -398,14 +401,36 @@ class Composer:
     def explained(self, place: Place, line: Line) -> Iterator[Character]:
         """The characters of a line as they were written: how likely each was to the network, and
         what might have stood there."""
-        for character, forbidden in zip(line.ids, line.forbidden, strict=True):
+        names, masks = self._alphabet.characters, self._allowed_in(line)
+        for character, forbidden, mask in zip(line.ids, line.forbidden, masks, strict=True):
             chances = _softmax(place.logits)
             likeliest = np.argpartition(-chances, min(CHOICES, len(chances) - 1))[:CHOICES]
             likeliest = likeliest[np.argsort(-chances[likeliest], kind="stable")]
-            choices = tuple((self._alphabet.characters[i], float(chances[i])) for i in likeliest)
-            text = self._alphabet.characters[character]
-            yield Character(text, float(chances[character]), forbidden, choices)
+            choices = tuple(
+                Choice(names[i], float(chances[i]), mask is None or bool(mask[i]))
+                for i in likeliest
+            )
+            yield Character(names[character], float(chances[character]), forbidden, choices)
             place = self._on(place, [character])
+
+    def _allowed_in(self, line: Line) -> Iterator[Mask | None]:
+        """What was allowed at each character of a line; None where nothing was asked."""
+        if line.way is None:
+            yield from (None for _ in line.ids)
+            return
+        rule, begun, state = line.way
+        yield from (None for _ in line.ids[:begun])
+        for place, character in enumerate(line.ids[begun:], begun):
+            yield rule.allowed(state) & ~self._copying(line.ids[:place])
+            state = rule.after(state, character)
+
+    def _copying(self, ids: Sequence[int]) -> Mask:
+        """The characters that would make a copy longer than is allowed, after these of a line."""
+        if self._originality is None:
+            return np.zeros(self._alphabet.size, bool)
+        longest = self.config.max_copy
+        tail = "".join(self._alphabet.characters[i] for i in ids[-longest:])
+        return self._alphabet.mask(self._originality.forbidden(tail, longest))
 
 
 class _Swarm:
@@ -421,7 +446,7 @@ class _Swarm:
     ) -> None:
         count = len(rules)
         self._composer, self._random = composer, random
-        self._rules = [rule for rule, _ in rules]
+        self._ways = rules
         self._states = [state for _, state in rules]
         self._ids = [list(begun) for _ in rules]
         self._begun = len(begun)
@@ -448,12 +473,14 @@ class _Swarm:
             ids = self._ids[row]
             text = "".join(self._composer._alphabet.characters[i] for i in ids)
             size = len(ids) + 1 - self._begun
+            rule, state = self._ways[row]
             yield Line(
                 text[::-1] if self._composer.backward else text,
                 tuple(ids),
                 float(self._nats[row]) / size,
                 tuple(self._forbidden[row]),
                 Place(tuple(part[:, [row]] for part in self._network), self._logits[row]),
+                (rule, self._begun, state),
             )
 
     def _advance(self, rows: NDArray[np.intp]) -> None:
@@ -461,9 +488,9 @@ class _Swarm:
         composer, config = self._composer, self._composer.config
         logits = self._logits[rows]  # a copy
         logits[:, UNKNOWN_ID] = -np.inf
-        masks = np.stack([self._rules[row].allowed(self._states[row]) for row in rows])
+        masks = np.stack([self._ways[row][0].allowed(self._states[row]) for row in rows])
         for place, row in enumerate(rows.tolist()):
-            masks[place] &= ~self._copying(row)
+            masks[place] &= ~composer._copying(self._ids[row])
         temperature = np.float32(config.temperature or 1.0)
         everything = _log_sum(logits / temperature)
         allowed = np.where(masks, logits, np.float32(-np.inf))
@@ -483,7 +510,7 @@ class _Swarm:
             if character == composer._alphabet.line_end:
                 self._done[row] = True
             else:
-                self._states[row] = self._rules[row].after(self._states[row], character)
+                self._states[row] = self._ways[row][0].after(self._states[row], character)
                 self._ids[row].append(character)
                 self._forbidden[row].append(share)
         if len(rows) == len(self._done):
@@ -495,15 +522,6 @@ class _Swarm:
         for part, new in zip(self._network, after, strict=True):
             part[:, rows] = new
         self._logits[rows] = out.numpy()
-
-    def _copying(self, row: int) -> Mask:
-        """The characters that would make a copy longer than is allowed."""
-        composer = self._composer
-        if composer._originality is None:
-            return np.zeros(composer._alphabet.size, bool)
-        longest = composer.config.max_copy
-        tail = "".join(composer._alphabet.characters[i] for i in self._ids[row][-longest:])
-        return composer._alphabet.mask(composer._originality.forbidden(tail, longest))
 
     def _redraw(self) -> None:
         """Draws the lines anew by their weight where fewer than half of them count (the effective
@@ -517,7 +535,7 @@ class _Swarm:
         goals = (np.arange(len(weights)) + self._random.random()) / len(weights) * weights.sum()
         kept = np.minimum(np.searchsorted(np.cumsum(weights), goals, "right"), len(weights) - 1)
         self._weights[:] = heaviest + math.log(weights.mean())
-        self._rules = [self._rules[i] for i in kept]
+        self._ways = [self._ways[i] for i in kept]
         self._states = [self._states[i] for i in kept]
         self._ids = [list(self._ids[i]) for i in kept]
         self._forbidden = [list(self._forbidden[i]) for i in kept]

@@ -238,8 +238,23 @@ def test_what_the_form_forbade_is_told_with_every_character() -> None:
     for character in explained:
         assert 0 < character.forbidden < 1  # the line end, at least
         assert character.probability + character.forbidden <= 1 + 1e-6
-        chances = [chance for _, chance in character.choices]
+        chances = [choice.probability for choice in character.choices]
         assert chances == sorted(chances, reverse=True)
+        turned_down = [choice for choice in character.choices if not choice.allowed]
+        assert sum(choice.probability for choice in turned_down) <= character.forbidden + 1e-6
+        assert character.text not in [choice.text for choice in turned_down]
+
+
+def test_the_characters_that_a_form_forbade_are_named() -> None:
+    room, network = room_of(CHINESE)
+    form = Form(lines=(LineDemand(length=(3,), first="光"),))
+    composer = room.composer(network, form, GenerationConfig(seed=1))
+    place = composer.read("\n\n")
+    (line,) = composer.lines(place, 0, {}, np.random.default_rng(1))
+    first, *_ = composer.explained(place, line)
+    assert {choice.text for choice in first.choices if choice.allowed} <= {"光"}
+    (unasked, *_) = room.explained(network, "", line.text)
+    assert all(choice.allowed for choice in unasked.choices)
 
 
 # --- Candidates ---------------------------------------------------------------------------------

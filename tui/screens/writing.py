@@ -714,12 +714,16 @@ def _why(text: str, character: Character, *, person: bool) -> list[list[Part]]:
     if character.forbidden > 0.005:
         lines.append([Part(f"the form took away {_share(character.forbidden)}", "dim")])
     lines.append([])
-    for choice, probability in character.choices:
-        bar = "▇" * round(20 * probability)
-        kind = "bold" if choice == text else "plain"
-        named = display.fit(display.character_name(choice), 3)
+    for choice in character.choices:
+        bar = "▇" * round(20 * choice.probability)
+        kind = "bold" if choice.text == text else "plain" if choice.allowed else "dim"
+        named = display.fit(display.character_name(choice.text), 3)
         lines.append(
-            [Part(f"{named} ", kind), Part(f"{_share(probability):>5} "), Part(bar, "dim")]
+            [
+                Part(f"{named} ", kind),
+                Part(f"{_share(choice.probability):>5} "),
+                Part(bar if choice.allowed else f"{bar} forbidden".lstrip(), "dim"),
+            ]
         )
     return lines
 
