@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 import secrets
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -44,9 +45,12 @@ from engine.writing.word_rule import Lexicon, SyllableRule
 MOST_TRIES = 8  # times that many, where all are turned down
 LENGTHS_TRIED = 40  # lengths of lines in the songs, the most common first
 READ_BEFORE = 1000  # characters before a line that are read for it
+SOUNDS_AT_ONCE = 4  # of those that a line may rhyme on within itself
 CHOICES = 5  # characters shown that might have stood there
 
 Scores = NDArray[np.floating]
+Endings = tuple[frozenset[str] | None, ...]  # of each clause of a line; None: any
+_ANY: Endings = (None,)
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class Composer:
             self.form.unit == "auto" and songbook.latin and form is not None
         )
         self._free = FreeRule(self._alphabet, blank=form is None)
-        letters = {demand.rhyme for demand in self.form.lines if demand.rhyme}
+        letters = {letter for demand in self.form.lines for letter in demand.letters if letter}
         if letters and songbook.latin and not self.by_syllables:
             raise FormError(
                 "English lines rhyme by words, whose syllables are counted: ask for unit syllables."
@@ -113,26 +117,30 @@ class Composer:
         self._rule = lru_cache(4096)(self._made_rule)
         self._cases: dict[Hashable, bool] = {}
         self._sounds = {letter: self._possible(letter) for letter in sorted(letters)}
-        unrhymed = [index for index, demand in enumerate(self.form.lines) if not demand.rhyme]
+        unrhymed = [i for i, demand in enumerate(self.form.lines) if not any(demand.letters)]
         for index in self._alike(unrhymed):
-            self._ways(index, None)  # raises where none is possible
+            self._ways(index, _ANY)  # raises where none is possible
 
     # -- before anything is written ---------------------------------------------------------
 
     def _possible(self, letter: str) -> dict[Key, frozenset[str]]:
         """The sounds that every line of a letter can end in, each time on something else."""
         assert self._rhymes is not None
-        lines = [index for index, one in enumerate(self.form.lines) if one.rhyme == letter]
-        lasts = [last for i in lines if (last := self.form.lines[i].last)]
+        demands = self.form.lines
+        lines = [index for index, one in enumerate(demands) if letter in one.letters]
+        count = sum(one.letters.count(letter) for one in demands)
+        lasts = [one.last for one in demands if one.rhyme == letter and one.last]
         found = {
             key: members
             for key, members in self._rhymes.groups.items()
-            if len(members & self._rhymes.sure) >= len(lines) and members.issuperset(lasts)
-            and all(self._can_end(index, members) for index in self._alike(lines))
+            if len(members & self._rhymes.sure) >= count and members.issuperset(lasts)
+            and all(self._can_end(index, letter, members) for index in self._alike(lines))
         }  # fmt: skip
         if not found:
+            for index in lines:  # where it is not the rhyme that is in the way, the reason is told
+                self._ways(index, tuple(None for _ in demands[index].letters))
             raise FormError(
-                f"{len(lines)} lines that rhyme on {letter} cannot be written as asked with the "
+                f"{count} {'lines' if count == len(lines) else 'clauses'} that rhyme on {letter} cannot be written as asked with the "
                 f"{'words' if self.by_syllables else 'characters'} of these songs: ask for fewer, "
                 "or for a looser rhyme."
             )
@@ -142,26 +150,28 @@ class Composer:
         """One line of each kind of demand."""
         return {self.form.lines[index]: index for index in reversed(lines)}.values()
 
-    def _can_end(self, index: int, endings: frozenset[str]) -> bool:
+    def _can_end(self, index: int, letter: str, members: frozenset[str]) -> bool:
+        """Whether a line can be written whose clauses of that letter end in one of these."""
         demand = self.form.lines[index]
+        endings = tuple(members if its == letter else None for its in demand.letters)
         if not self.by_syllables:
             return self._has_a_way(demand, endings)
         # Thousands of sounds come down to a few cases: of words, all that counts here is how many
         # syllables they have, which may begin the line, and whether the wanted one is there.
-        known = [word for word in endings if word in self._lexicon.words]
+        known = [word for word in members if word in self._lexicon.words]
         begin = _spelt(demand.first)
         case = (
             demand,
             frozenset(self._lexicon.words[word] for word in known),
             frozenset(self._lexicon.words[word] for word in known if word.startswith(begin)),
-            demand.word.lower() in endings,
-            _spelt(demand.last) in endings,
+            demand.word.lower() in members,
+            _spelt(demand.last) in members,
         )
         if case not in self._cases:
             self._cases[case] = self._has_a_way(demand, endings)
         return self._cases[case]
 
-    def _has_a_way(self, demand: LineDemand, endings: frozenset[str]) -> bool:
+    def _has_a_way(self, demand: LineDemand, endings: Endings) -> bool:
         return any(
             self._rule_or_none(demand, length, endings) for length, _ in self._lengths(demand)
         )
@@ -172,14 +182,18 @@ class Composer:
         if demand.length:
             return [(demand.length, 1)]
         if not self.by_syllables:
-            return self._songbook.clauses.most_common(LENGTHS_TRIED)
+            often = self._songbook.clauses
+            if demand.inner:
+                count = len(demand.letters)
+                often = Counter({one: often[one] for one in often if len(one) == count})
+            return often.most_common(LENGTHS_TRIED)
         lengths = self._songbook.line_syllables.most_common(LENGTHS_TRIED)
         return [((length,), often) for length, often in lengths]
 
     # -- rules ------------------------------------------------------------------------------
 
     def _ways(
-        self, index: int, endings: frozenset[str] | None, beginning: str = ""
+        self, index: int, endings: Endings, beginning: str = ""
     ) -> tuple[list[tuple[Rule, State]], Scores]:
         """The rules that a line may be written by, each with its state after the beginning, and
         how likely each is: one where the length is asked for, else those of the lengths that
@@ -221,7 +235,7 @@ class Composer:
         self,
         demand: LineDemand,
         length: tuple[int, ...],
-        endings: frozenset[str] | None,
+        endings: Endings,
         beginning: str = "",
     ) -> Rule | None:
         try:
@@ -233,19 +247,26 @@ class Composer:
         self,
         demand: LineDemand,
         length: tuple[int, ...],
-        endings: frozenset[str] | None,
+        endings: Endings,
         beginning: str,
     ) -> Rule:
         if self.by_syllables:
             return self._syllable_rule(demand, length, endings, beginning)
+        if demand.inner and len(length) != len(endings):
+            raise FormError(
+                f"Rhymes within a line stand at the ends of its clauses: {demand.scheme} needs a "
+                f"length of {len(endings)} clauses, such as {'+'.join(['4'] * len(endings))}."
+            )
         at: dict[int, Mask] = {}
         for place, character in enumerate((self.backward and beginning) or demand.first):
             at[place] = self._alphabet.only(character)
         for place, character in enumerate(reversed(demand.last)):
             at[-1 - place] = self._alphabet.only(character)
-        if endings is not None:
-            rhyming = self._alphabet.mask(endings)
-            at[-1] = at[-1] & rhyming if -1 in at else rhyming
+        ends = [*itertools.accumulate(length)] if demand.inner else [sum(length)]
+        for end, sounding in zip(ends, endings, strict=True):
+            if sounding is not None:
+                place = end - 1 if end < sum(length) else -1
+                at[place] = at.get(place, self._alphabet.sung) & self._alphabet.mask(sounding)
         return CharacterRule(
             self._alphabet, length, at, demand.word, demand.end, backward=self.backward
         )
@@ -254,19 +275,27 @@ class Composer:
         self,
         demand: LineDemand,
         length: tuple[int, ...],
-        endings: frozenset[str] | None,
+        endings: Endings,
         beginning: str,
     ) -> Rule:
         if len(length) > 1:
             raise FormError("Clauses are counted in characters: give one number of syllables.")
+        if demand.inner and (demand.letters != (demand.rhyme,) * 2 or demand.word):
+            raise FormError(
+                "An English line rhymes within itself on the sound that it ends with, as in (AA), "
+                "and cannot be asked for a word besides."
+            )
+        *_, last_ones = endings
+        inner = frozenset() if not demand.inner else last_ones or frozenset(self._lexicon.words)
         begins = _spelt((self.backward and beginning) or demand.first)
         first = self._lexicon.beginning(begins) if begins else None
         if demand.last:
             last = _spelt(demand.last)
-            endings = (endings or frozenset([last])) & {last}
+            last_ones = (last_ones or frozenset([last])) & {last}
         return SyllableRule(
-            self._alphabet, self._lexicon, length[0], first, endings, demand.word, demand.end
-        )
+            self._alphabet, self._lexicon, length[0], first, last_ones, demand.word, demand.end,
+            inner,
+        )  # fmt: skip
 
     # -- reading and writing ----------------------------------------------------------------
 
@@ -290,27 +319,74 @@ class Composer:
             logits, state = self._stepper.step(torch.tensor([character]), state)
         return Place(state, logits.reshape(-1).numpy())
 
-    def endings(self, index: int, others: Mapping[int, str]) -> frozenset[str] | None:
-        """What the line of that index may end in, where `others` are the lines there by their
-        index; None where it rhymes with nothing. Raises FormError where nothing is left."""
-        letter = self.form.lines[index].rhyme
-        if not letter or self._rhymes is None:
-            return None
-        alike = [
-            line for other, line in sorted(others.items())
-            if other != index and self.form.lines[other].rhyme == letter
-        ]  # fmt: skip
-        used = {self._rhymes.ending(line) for line in alike}
+    def endings(
+        self, index: int, others: Mapping[int, str], random: np.random.Generator
+    ) -> list[Endings]:
+        """What the clauses of the line of that index may end in, where `others` are the lines there
+        by their index. There are several ways where clauses of it rhyme with each other and with
+        nothing that is there: a few sounds, drawn by how many ends they have. Raises FormError
+        where nothing is left."""
+        letters = self.form.lines[index].letters
+        ways: list[dict[str, frozenset[str] | None]] = [{"": None}]
+        for letter in sorted({letter for letter in letters if letter}):
+            heard = self._heard(letter, index, others)
+            sounds = self._fresh(letter, index, others)
+            if heard:
+                choices = [self._left(letter, heard)]
+            elif letters.count(letter) == 1:
+                choices = [frozenset().union(*sounds)]
+            else:
+                many = np.array([len(members) for members in sounds])
+                drawn = min(SOUNDS_AT_ONCE, len(sounds))
+                chosen = random.choice(len(sounds), drawn, replace=False, p=many / many.sum())
+                choices = [sounds[place] for place in chosen]
+            ways = [{**way, letter: ends} for way in ways for ends in choices]
+        return [tuple(way[letter] for letter in letters) for way in ways]
+
+    def _fresh(self, letter: str, index: int, others: Mapping[int, str]) -> list[frozenset[str]]:
+        """The sounds that a letter may have, without those of the stanza's other letters unless
+        nothing else is left."""
+        assert self._rhymes is not None
+        stanza = self.form.stanza_of(index)
+        taken = {
+            key
+            for other, line in others.items() if other in stanza and other != index
+            for its, part in self._parts(other, line) if its and its != letter
+            for key in self._rhymes.keys(part)
+        }  # fmt: skip
         sounds = self._sounds[letter]
-        if not alike:
-            return frozenset().union(*sounds.values())
-        keys = [key for line in alike for key in self._rhymes.keys(line)]
+        free = [members for key, members in sounds.items() if key not in taken]
+        return free or list(sounds.values())
+
+    def _heard(self, letter: str, index: int, others: Mapping[int, str]) -> list[str]:
+        """What rhymes on a letter in the other lines: each of them up to there."""
+        return [
+            part
+            for other, line in sorted(others.items()) if other != index
+            for its, part in self._parts(other, line) if its == letter and part
+        ]  # fmt: skip
+
+    def _parts(self, index: int, line: str) -> list[tuple[str, str]]:
+        """The rhymes of a line that is there: their letters, and the line up to there."""
+        letters = self.form.lines[index].letters
+        if not any(letters):
+            return []
+        assert self._rhymes is not None
+        return list(zip(letters, self._rhymes.clauses(line, len(letters)), strict=True))
+
+    def _left(self, letter: str, heard: Sequence[str]) -> frozenset[str]:
+        """What rhymes with all that is there, and is not there yet."""
+        assert self._rhymes is not None
+        keys = [key for part in heard for key in self._rhymes.keys(part)]
         groups = [self._rhymes.groups.get(key, frozenset()) for key in keys]
-        best = max(groups, key=lambda group: (group in sounds.values(), len(group)), default=None)
-        left = (best or frozenset()) - used
+        sounds = self._sounds[letter].values()
+        best = max(
+            groups, key=lambda group: (group in sounds, len(group)), default=frozenset[str]()
+        )
+        left = best - {self._rhymes.ending(part) for part in heard}
         if not left:
             raise FormError(
-                f"Nothing in these songs rhymes with {alike[0]!r}: change that line, or ask for a "
+                f"Nothing in these songs rhymes with {heard[0]!r}: change that line, or ask for a "
                 "looser rhyme."
             )
         return left
@@ -329,17 +405,17 @@ class Composer:
         """Lines for one place of the form: one, drawn as the network would, or `count` that all
         differ, from each other and from `besides`, fewer where no more were found. `others` are
         the lines around it by index, `beginning` how it begins. Raises FormError."""
-        endings = self.endings(index, others)
+        several = self.endings(index, others, random)
         begun = [] if self.backward else self._vocabulary.encode(beginning).tolist()
         start = self._on(place, begun)
         together = self._look_ahead(index, beginning)
         found: dict[str, Line] = {}
         spare: dict[str, Line] = {}
         for attempt in range(MOST_TRIES + count):
-            if attempt == MOST_TRIES // 2 and not found and endings and self._rhymes:
+            if attempt == MOST_TRIES // 2 and not found and self._rhymes:
                 # Characters of several readings were read otherwise than was hoped.
-                endings = (endings & self._rhymes.sure) or endings
-            ways, shares = self._ways(index, endings, beginning)
+                several = [self._surely(ends) for ends in several]
+            ways, shares = self._any_way(index, several, beginning)
             drawn = random.choice(len(ways), size=together, p=shares)
             swarm = _Swarm(self, start, [ways[way] for way in drawn], begun, random)
             swarm.write()
@@ -366,19 +442,42 @@ class Composer:
         free = self.form.lines[index].free and not beginning
         return 1 if self.config.temperature == 0 or free else self.config.look_ahead
 
+    def _any_way(
+        self, index: int, several: Sequence[Endings], beginning: str
+    ) -> tuple[list[tuple[Rule, State]], Scores]:
+        """The ways to all of these endings. Raises FormError where none has one."""
+        found: list[tuple[list[tuple[Rule, State]], Scores]] = []
+        for endings in several:
+            try:
+                found.append(self._ways(index, endings, beginning))
+            except FormError:
+                if not found and endings is several[-1]:
+                    raise
+        return (
+            [way for ways, _ in found for way in ways],
+            np.concatenate([shares for _, shares in found]) / len(found),
+        )
+
+    def _surely(self, endings: Endings) -> Endings:
+        """Those that sound as they should in nearly every line, where there are such."""
+        assert self._rhymes is not None
+        sure = self._rhymes.sure
+        return tuple((ends & sure or ends) if ends else ends for ends in endings)
+
     def _rhymes_well(self, index: int, text: str, others: Mapping[int, str]) -> bool:
         """Whether a line rhymes as it is read; by its characters alone it might have."""
-        letter = self.form.lines[index].rhyme
-        if not letter or self._rhymes is None:
-            return True
-        keys = set(self._rhymes.keys(text))
-        alike = [
-            line for other, line in others.items()
-            if other != index and self.form.lines[other].rhyme == letter
-        ]  # fmt: skip
-        if not alike:
-            return not keys.isdisjoint(self._sounds[letter])
-        return all(not keys.isdisjoint(self._rhymes.keys(line)) for line in alike)
+        parts = self._parts(index, text)
+        for letter in {letter for letter, _ in parts if letter}:
+            assert self._rhymes is not None
+            own = [part for its, part in parts if its == letter]
+            shared = set.intersection(*(set(self._rhymes.keys(part)) for part in own))
+            heard = self._heard(letter, index, others)
+            known = [self._rhymes.keys(part) for part in heard] or [self._sounds[letter]]
+            if any(shared.isdisjoint(keys) for keys in known):
+                return False
+            if len({self._rhymes.ending(part) for part in own}) < len(own):
+                return False
+        return True
 
     def measured(self, index: int, line: Line) -> LineMeasure:
         """What the form asked of a line and what it got."""

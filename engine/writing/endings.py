@@ -8,6 +8,7 @@ from typing import Protocol
 
 from engine.writing.form import Form
 from engine.writing.rhyme import (
+    WORD,
     System,
     character_classes,
     english_keys,
@@ -15,7 +16,7 @@ from engine.writing.rhyme import (
     last_word,
     mandarin_class,
 )
-from engine.writing.rules import Alphabet
+from engine.writing.rules import Alphabet, clause_ends
 from engine.writing.songbook import Songbook
 
 Key = str | tuple[str, ...]  # a rhyme class, or the phonemes that words share
@@ -40,6 +41,10 @@ class Rhymes(Protocol):
 
     def ending(self, line: str) -> str:
         """What a line rhymes with: its last character or word."""
+        ...
+
+    def clauses(self, line: str, count: int) -> list[str]:
+        """A line up to each of so many rhymes, itself last; "" where it lacks one."""
         ...
 
 
@@ -70,6 +75,11 @@ class MandarinRhymes:
         sung = [character for character in line if character.isalnum()]
         return sung[-1] if sung else ""
 
+    def clauses(self, line: str, count: int) -> list[str]:
+        """Up to the end of each clause."""
+        parts = [line[:end] for end in clause_ends(line)[:-1]][: count - 1]
+        return [*parts, *[""] * (count - 1 - len(parts)), line]
+
 
 class EnglishRhymes:
     """The words of a songbook by their phonemes from the last stressed vowel on; with `slant`,
@@ -94,6 +104,18 @@ class EnglishRhymes:
 
     def ending(self, line: str) -> str:
         return last_word(line)
+
+    def clauses(self, line: str, count: int) -> list[str]:
+        """Up to an earlier word that rhymes with the last one."""
+        if count == 1:
+            return [line]
+        its, last = set(self.keys(line)), self.ending(line)
+        parts = (line[: word.end()] for word in WORD.finditer(line))
+        found = (
+            part for part in parts
+            if self.ending(part) != last and not its.isdisjoint(self.keys(part))
+        )  # fmt: skip
+        return [next(found, ""), line]
 
 
 def rhymes_of(form: Form, alphabet: Alphabet, songbook: Songbook) -> Rhymes:

@@ -8,8 +8,9 @@ command line, `Form.of(lines=4, line_length="7,5", rhyme="ABAB", acrostic="春�
     stanzas = [4, 4]           # lines of each stanza; left out, one stanza
 
     [[lines]]
-    length = 7                 # or "4+5": four, a comma, five
+    length = "4+5"             # four, a comma, five; or 7 alone
     rhyme = "A"
+    inner = ["A"]              # the first clause rhymes too; "" is a clause that is free
     first = "春"
     word = "月"
     last = "开"
@@ -19,7 +20,9 @@ command line, `Form.of(lines=4, line_length="7,5", rhyme="ABAB", acrostic="春�
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -36,6 +39,8 @@ LONGEST = 100  # characters or syllables of a line
 MOST_LINES = 10_000
 FREE = "Xx-"  # letters of a scheme that rhyme with nothing
 ONE_RHYME = "一韵到底"
+_LINE = re.compile(r"\([^()]*\)|.")  # one line's part of a scheme
+_LETTERS = re.compile(r"[A-Za-z-]|\([A-Za-z-]{2,}\)")
 
 
 def _clauses(given: Any) -> Any:
@@ -50,17 +55,23 @@ def _clauses(given: Any) -> Any:
     return given
 
 
+Letter = Annotated[str, Field(max_length=8)]
+
+
 class LineDemand(Settings):
     """What one line is to be; everything left out is free.
 
     `length` counts characters or syllables, one number a clause; punctuation and space do not
-    count. Lines of one `rhyme` letter rhyme. The line begins with `first`, its last character (in
-    English, its last word) is `last`, `word` stands somewhere in it, and `end` is the punctuation
-    that it ends with.
+    count. Lines of one `rhyme` letter rhyme; `inner` are the letters of the clauses before the
+    line's end, "" where one is free. In English it is one letter, that of the end: a word within
+    the line rhymes with its last. The line begins with `first`, its last character (in English, its
+    last word) is `last`, `word` stands somewhere in it, and `end` is the punctuation that it ends
+    with.
     """
 
     length: Annotated[tuple[int, ...], BeforeValidator(_clauses)] = ()
-    rhyme: str = Field(default="", max_length=8)
+    rhyme: Letter = ""
+    inner: tuple[Letter, ...] = ()
     first: str = ""
     last: str = ""
     word: str = ""
@@ -71,12 +82,30 @@ class LineDemand(Settings):
         """Whether nothing is asked."""
         return self == LineDemand()
 
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The rhyme letter of each clause, that of the line's end last."""
+        return (*self.inner, self.rhyme)
+
+    @property
+    def scheme(self) -> str:
+        """Its part of a scheme as `Form.of` reads it: "A", "X", or "(AA)" with a rhyme within."""
+        letters = "".join(letter[:1] or "X" for letter in self.letters)
+        return f"({letters})" if self.inner else letters
+
     @model_validator(mode="after")
     def _within_bounds(self) -> Self:
         if any(not clause >= 1 for clause in self.length) or sum(self.length) > LONGEST:
             raise ValueError(
                 f"A line of {'+'.join(map(str, self.length))} cannot be asked for: each part has "
                 f"at least 1, and a line at most {LONGEST}."
+            )
+        if not any(self.inner):
+            object.__setattr__(self, "inner", ())
+        if self.inner and len(self.length) > 1 and len(self.length) != len(self.letters):
+            raise ValueError(
+                f"A line of {'+'.join(map(str, self.length))} has {len(self.length)} clauses, and "
+                f"{self.scheme} has a letter for {len(self.letters)}: give each clause one."
             )
         for given in (self.first, self.last, self.word, self.end):
             if "\n" in given:
@@ -120,8 +149,9 @@ class Form(Settings):
         **settings: Any,
     ) -> Self:
         """The form of a command line. Lengths and rhymes begin anew where they are used up; a
-        scheme that begins anew opens a stanza and rhymes on something else. Without `lines`, there
-        are as many as the longest of the three. Raises FormError where they contradict each other.
+        scheme that begins anew opens a stanza and rhymes on something else. (AA) is one line that
+        rhymes within itself too, with a letter for each of its clauses. Without `lines`, there are
+        as many as the longest of the three. Raises FormError where they contradict each other.
         """
         lengths = [part.strip() for part in line_length.replace("，", ",").split(",")]
         if line_length and not all(lengths):
@@ -130,14 +160,13 @@ class Form(Settings):
                 "such as 7,5,7,5."
             )
         first = [character for character in acrostic if not character.isspace()]
-        groups = [] if rhyme == ONE_RHYME else rhyme.split()
-        scheme = "".join(groups)
-        wrong = next((letter for letter in scheme if not (letter.isascii() and letter.isalpha())
-                      and letter not in FREE), None)  # fmt: skip
+        groups = [] if rhyme == ONE_RHYME else [_LINE.findall(group) for group in rhyme.split()]
+        scheme = [line for group in groups for line in group]
+        wrong = next((line for line in scheme if not _LETTERS.fullmatch(line)), None)
         if wrong:
             raise FormError(
-                f"{wrong!r} is no letter of a rhyme scheme: write one such as AABB or XAXA (X is "
-                f"free), or {ONE_RHYME}."
+                f"{wrong!r} is no letter of a rhyme scheme: write one such as AABB, XAXA (X is "
+                f"free) or (AA)B, where the first line rhymes within too, or {ONE_RHYME}."
             )
         count = lines or max(len(first), len(lengths) if line_length else 0, len(scheme))
         if count == 0:
@@ -149,10 +178,11 @@ class Form(Settings):
                 f"The acrostic {acrostic} has {len(first)} characters, one a line, and there are "
                 f"only {count} lines: ask for {len(first)}."
             )
-        letters = itertools.islice(_letters(groups or ["A" if rhyme else "X"], bool(scheme)), count)
+        cycle = _cycled(scheme or ["A" if rhyme else "X"], anew=bool(scheme))
         demands = []
-        for index, letter in enumerate(letters):
-            demand: dict[str, Any] = {"length": lengths[index % len(lengths)], "rhyme": letter}
+        for index, (*inner, last) in enumerate(itertools.islice(cycle, count)):
+            demand: dict[str, Any] = {"length": lengths[index % len(lengths)], "rhyme": last}
+            demand["inner"] = tuple(inner)
             demand["first"] = first[index] if index < len(first) else ""
             demands.append(LineDemand(**demand))
         sizes = itertools.cycle([len(group) for group in groups] or [count])
@@ -182,13 +212,18 @@ class Form(Settings):
         """Whether a blank line stands before that line, counted from 0."""
         return line > 0 and line in itertools.accumulate(self.stanzas)
 
+    def stanza_of(self, line: int) -> range:
+        """The lines of the stanza that a line belongs to."""
+        ends = list(itertools.accumulate(self.stanzas))
+        place = bisect_right(ends, line)
+        return range(ends[place] - self.stanzas[place], ends[place])
 
-def _letters(groups: list[str], anew: bool) -> Iterator[str]:
+
+def _cycled(scheme: list[str], *, anew: bool) -> Iterator[list[str]]:
     """The letters of one line after the other, without end: the scheme again and again, each time
-    with letters of its own where `anew` is set. "" is a line that is free."""
+    with letters of its own where `anew` is set. "" is a clause that is free."""
     for turn in itertools.count():
-        for letter in "".join(groups):
-            if letter in FREE:
-                yield ""
-            else:
-                yield letter.upper() + (str(turn + 1) if turn and anew else "")
+        number = str(turn + 1) if turn and anew else ""
+        for line in scheme:
+            letters = line.strip("()").upper()
+            yield ["" if letter in FREE else letter + number for letter in letters]

@@ -36,6 +36,7 @@ from engine.writing.sound.syllables import Syllables, line_syllables, syllables
 __all__ = [
     "RHYMES",
     "SLANT",
+    "WORD",
     "Kind",
     "Language",
     "Phonemes",

@@ -93,6 +93,12 @@ def is_sung(character: str) -> bool:
     return unicodedata.category(character)[0] in "LNS"
 
 
+def clause_ends(line: str) -> list[int]:
+    """Where the clauses of a line end: behind the last sung character of each."""
+    sung = [*map(is_sung, line), False]
+    return [place + 1 for place in range(len(line)) if sung[place] and not sung[place + 1]]
+
+
 class FreeRule:
     """Any line up to a length; a `blank` one too where that is allowed."""
 

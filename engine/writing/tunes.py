@@ -87,12 +87,15 @@ def of_text(text: str) -> dict[str, Tune]:
 
 
 def form_of(tune: Tune) -> Form:
-    """The form of words for a tune: its clauses, and the rhymes of its lines' ends."""
-    lines = tuple(LineDemand(length=line.clauses, rhyme=line.letters[-1]) for line in tune.lines)
-    letters = Counter(line.rhyme for line in lines)
-    alone = {letter for letter, often in letters.items() if often == 1}
-    free = (line.changed(rhyme="") if line.rhyme in alone else line for line in lines)
-    return Form(lines=tuple(free), stanzas=tune.stanzas)
+    """The form of words for a tune: its clauses, and what they rhyme on."""
+    often = Counter(letter for line in tune.lines for letter in line.letters)
+    lines = []
+    for line in tune.lines:
+        *inner, last = (letter if often[letter] > 1 else "" for letter in line.letters)
+        lines.append(
+            LineDemand(length=line.clauses, rhyme=last, inner=tuple(inner) if any(inner) else ())
+        )
+    return Form(lines=tuple(lines), stanzas=tune.stanzas)
 
 
 def of_corpus(corpus: Corpus) -> dict[str, Tune]:

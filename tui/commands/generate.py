@@ -50,7 +50,11 @@ def command(
     ] = None,
     rhyme: Annotated[
         str | None,
-        value("Which lines rhyme: AABB, XAXA (X is free), 一韵到底.", "SCHEME", _FORM),
+        value(
+            "Which lines rhyme: AABB, XAXA (X: free), (AA)B (one within), 一韵到底.",
+            "SCHEME",
+            _FORM,
+        ),
     ] = None,
     acrostic: Annotated[
         str | None, value("How lines begin, a character each.", "TEXT", _FORM)

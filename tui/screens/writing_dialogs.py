@@ -48,11 +48,11 @@ def form(now: LyricForm | None, max_copy: int) -> Form[tuple[str, int]]:
     """Asks for a form; gives it as TOML, and how much may be copied in a row."""
     demands = () if now is None else now.lines
     lengths = ["+".join(map(str, demand.length)) for demand in demands]
-    letters = "".join(demand.rhyme[:1] or "X" for demand in demands)
+    letters = "".join(demand.scheme for demand in demands)
     fields = [
         Field("lines", "lines", str(len(demands) or ""), "how many; empty and all else: no form"),
         Field("lengths", "lengths", ",".join(lengths) if any(lengths) else "", "7 or 7,5,7,5"),
-        Field("rhyme", "rhyme", letters if letters.strip("X") else "", "AABB, XAXA, 一韵到底"),
+        Field("rhyme", "rhyme", letters if letters.strip("X") else "", "AABB, X(AA)XA, 一韵到底"),
         Field("acrostic", "acrostic", "".join(d.first[:1] for d in demands), "first characters"),
         Field("unit", "unit", "auto" if now is None else now.unit, " | ".join(get_args(Unit))),
         Field("max_copy", "max copy", str(max_copy), "characters in a row; 0: any"),
