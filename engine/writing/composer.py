@@ -139,8 +139,9 @@ class Composer:
         if not found:
             for index in lines:  # where it is not the rhyme that is in the way, the reason is told
                 self._ways(index, tuple(None for _ in demands[index].letters))
+            places = "lines" if count == len(lines) else "clauses"
             raise FormError(
-                f"{count} {'lines' if count == len(lines) else 'clauses'} that rhyme on {letter} cannot be written as asked with the "
+                f"{count} {places} that rhyme on {letter} cannot be written as asked with the "
                 f"{'words' if self.by_syllables else 'characters'} of these songs: ask for fewer, "
                 "or for a looser rhyme."
             )
@@ -330,7 +331,7 @@ class Composer:
         ways: list[dict[str, frozenset[str] | None]] = [{"": None}]
         for letter in sorted({letter for letter in letters if letter}):
             heard = self._heard(letter, index, others)
-            sounds = self._fresh(letter, index, others)
+            sounds = list(self._fresh(letter, index, others).values())
             if heard:
                 choices = [self._left(letter, heard)]
             elif letters.count(letter) == 1:
@@ -343,7 +344,9 @@ class Composer:
             ways = [{**way, letter: ends} for way in ways for ends in choices]
         return [tuple(way[letter] for letter in letters) for way in ways]
 
-    def _fresh(self, letter: str, index: int, others: Mapping[int, str]) -> list[frozenset[str]]:
+    def _fresh(
+        self, letter: str, index: int, others: Mapping[int, str]
+    ) -> dict[Key, frozenset[str]]:
         """The sounds that a letter may have, without those of the stanza's other letters unless
         nothing else is left."""
         assert self._rhymes is not None
@@ -355,8 +358,7 @@ class Composer:
             for key in self._rhymes.keys(part)
         }  # fmt: skip
         sounds = self._sounds[letter]
-        free = [members for key, members in sounds.items() if key not in taken]
-        return free or list(sounds.values())
+        return {key: sounds[key] for key in sounds if key not in taken} or sounds
 
     def _heard(self, letter: str, index: int, others: Mapping[int, str]) -> list[str]:
         """What rhymes on a letter in the other lines: each of them up to there."""
@@ -472,7 +474,8 @@ class Composer:
             own = [part for its, part in parts if its == letter]
             shared = set.intersection(*(set(self._rhymes.keys(part)) for part in own))
             heard = self._heard(letter, index, others)
-            known = [self._rhymes.keys(part) for part in heard] or [self._sounds[letter]]
+            known: list[Collection[Key]] = [self._rhymes.keys(part) for part in heard]
+            known = known or [self._fresh(letter, index, others)]
             if any(shared.isdisjoint(keys) for keys in known):
                 return False
             if len({self._rhymes.ending(part) for part in own}) < len(own):

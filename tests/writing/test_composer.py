@@ -148,9 +148,9 @@ def test_clauses_rhyme_within_a_line_and_with_other_lines(seed: int, backward: b
         ends = [end for line in lines for end in clause_ends(line)]
         assert len(ends) == 5
         sounds = [
-            mandarin_class(line[: line.index(end) + 1] if position == 0 else line)
+            mandarin_class(line[: clause.end()])
             for line in lines
-            for position, end in enumerate(clause_ends(line)[-2:])
+            for clause in re.finditer(r"\w+", line)
         ]
         assert sounds[0] == sounds[1] == sounds[4] != sounds[2]
         assert sounds[2] == sounds[3]
