@@ -226,7 +226,8 @@ class Weights:
 @dataclass(frozen=True, slots=True)
 class LineCandidate:
     """One way to write a line. `nats` is the network's own mean −ln p of a character, `copied` the
-    share of characters that stand in `copies`; `seed` and `number` tell it from the others."""
+    share of characters that stand in `copies`; `seed` and `number` tell it from the others.
+    `backward` is whether the network wrote it from its end."""
 
     text: str
     nats: float
@@ -235,6 +236,7 @@ class LineCandidate:
     characters: tuple[Character, ...]
     seed: int
     number: int
+    backward: bool = False
     weights: Weights | None = None
 
 

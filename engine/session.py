@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from engine.config import CorpusConfig, Device, GenerationConfig, TrainingConfig
-from engine.errors import LyricError
+from engine.errors import DraftError, LyricError
 from engine.events import (
     Character,
     CorpusView,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from engine.corpus.interruption import Stopped
     from engine.corpus.summary import CorpusSummary
     from engine.worker import Job, Worker
+    from engine.writing.draft import Model
     from engine.writing.form import Form
     from engine.writing.originality import Copy
     from engine.writing.rhyme import Rhyming
@@ -294,6 +295,22 @@ class Engine:
                 beginning=beginning, besides=besides,
             )
         )  # fmt: skip
+
+    async def again(self, author: Model) -> LineCandidate:
+        """The line that words of a draft were taken from, written again as it was. Raises
+        DraftError where other weights lie open, or where the draft does not say all."""
+        from engine.writing.request import LineRequest
+
+        found = await self.candidates(**LineRequest.of(author).arguments())
+        for one in found:
+            assert one.weights is not None
+            if one.weights.digest != author.weights:
+                raise DraftError(
+                    f"Step {author.step:,} of {author.run} wrote this, and other weights lie open."
+                )
+            if one.number == author.candidate:
+                return one
+        raise DraftError("The network found fewer lines than it did when this was written.")
 
     async def copies(self, lines: Sequence[str]) -> tuple[tuple[Copy, ...], ...]:
         """For each line, what it takes from the songs that the open network was taught."""

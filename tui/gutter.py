@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,14 +26,12 @@ class Beside:
 def beside(texts: Sequence[str], indexes: Sequence[int], form: Form | None) -> list[Beside]:
     """For each line what stands beside it; `indexes` say which line of the form each is. Blank
     lines have nothing."""
-    language = language_of(texts, form)
+    language = _language_of(texts, form)
     asked = [
         form.lines[index] if form is not None and index < len(form.lines) else None
         for index in indexes
     ]
-    by_syllables = (form is not None and form.unit == "syllables") or (
-        language == "english" and (form is None or form.unit == "auto")
-    )
+    count = counter(texts, form)
     letters = _letters(tuple(texts), language, form)
     wanted = [demand.rhyme if demand is not None else "" for demand in asked]
     found = []
@@ -41,7 +39,7 @@ def beside(texts: Sequence[str], indexes: Sequence[int], form: Form | None) -> l
         if not text.strip():
             found.append(Beside())
             continue
-        length = length_of(text, by_syllables=by_syllables)
+        length = count(text)
         goal = sum(demand.length) if demand is not None else 0
         off = bool(goal) and length is not None and length != goal
         said = "" if length is None else f"{length}/{goal}" if off else str(length)
@@ -49,12 +47,17 @@ def beside(texts: Sequence[str], indexes: Sequence[int], form: Form | None) -> l
     return found
 
 
-def length_of(text: str, *, by_syllables: bool) -> int | None:
-    """The sung characters or the syllables of a line; None where the dictionary is missing."""
-    return _syllables(text) if by_syllables else sum(map(is_sung, text))
+def counter(texts: Sequence[str], form: Form | None) -> Callable[[str], int | None]:
+    """What gives the length of a line among such lines: its sung characters, or its syllables, None
+    where the dictionary is missing."""
+    unit = "auto" if form is None else form.unit
+    if unit == "syllables" or (unit == "auto" and _language_of(texts, form) == "english"):
+        own = () if form is None else form.syllables
+        return lambda text: _syllables(text, own)
+    return lambda text: sum(map(is_sung, text))
 
 
-def language_of(texts: Sequence[str], form: Form | None) -> Language:
+def _language_of(texts: Sequence[str], form: Form | None) -> Language:
     """What the lines rhyme by: English where most of their letters are Latin."""
     letters = [text for text in texts if text.strip()]
     latin = sum(map(_latin, letters))
@@ -70,9 +73,9 @@ def _latin(text: str) -> bool:
 
 
 @lru_cache(4096)
-def _syllables(text: str) -> int | None:
+def _syllables(text: str, own: tuple[tuple[str, int], ...]) -> int | None:
     try:
-        return line_syllables(text).count
+        return line_syllables(text, dict(own)).count
     except LyricError:  # the extra is not installed
         return None
 

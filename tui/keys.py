@@ -177,6 +177,15 @@ WRITING: tuple[Action, ...] = (
         "Tap when each line is sung, for LRC",
         in_bar=False,
     ),
+    Action(
+        "fill",
+        "ctrl+f",
+        "^f",
+        "from the rhyme",
+        "Show lines as they are read, or as a network taught with --lines-reversed writes them: "
+        "from the rhyme back",
+        in_bar=False,
+    ),
     Action("drafts", "f6", "F6", "songs", "Open another song, or begin a new one"),
     Action("rename", "f9", "F9", "title", "Give the song another title", in_bar=False),
     Action("cooler", "f7", "F7", "cooler", "Lower the temperature by 0.05: safer lines"),

@@ -113,7 +113,9 @@ class Composer:
                 "English lines rhyme by words, whose syllables are counted: ask for unit syllables."
             )
         self._rhymes = rhymes_of(self.form, self._alphabet, songbook) if letters else None
-        self._lexicon = Lexicon(songbook.lexicon if self.by_syllables else {}, backward=backward)
+        self._counted = dict(self.form.syllables)
+        words = {**songbook.lexicon, **self._counted} if self.by_syllables else {}
+        self._lexicon = Lexicon(words, backward=backward)
         self._rule = lru_cache(4096)(self._made_rule)
         self._cases: dict[Hashable, bool] = {}
         self._sounds = {letter: self._possible(letter) for letter in sorted(letters)}
@@ -486,7 +488,7 @@ class Composer:
         """What the form asked of a line and what it got."""
         demand = self.form.lines[index]
         if self.by_syllables:
-            length = line_syllables(line.text).count
+            length = line_syllables(line.text, self._counted).count
         else:
             length = sum(is_sung(character) for character in line.text)
         sounds = self._rhymes.keys(line.text) if self._rhymes and demand.rhyme else ()

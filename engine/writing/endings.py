@@ -121,5 +121,5 @@ class EnglishRhymes:
 def rhymes_of(form: Form, alphabet: Alphabet, songbook: Songbook) -> Rhymes:
     """The rhymes that a form asks for. Raises ConfigError where English ones need the extra."""
     if songbook.latin:
-        return EnglishRhymes(songbook.lexicon, slant=form.slant)
+        return EnglishRhymes({**songbook.lexicon, **dict(form.syllables)}, slant=form.slant)
     return MandarinRhymes(alphabet, form.rhymes, tones=form.tones)

@@ -6,6 +6,7 @@ command line, `Form.of(lines=4, line_length="7,5", rhyme="ABAB", acrostic="春�
     unit = "characters"        # or "syllables"; left out, what the songs are written in
     rhymes = "新韵"            # the system that Mandarin rhymes by
     stanzas = [4, 4]           # lines of each stanza; left out, one stanza
+    syllables = { fire = 1 }   # where you sing a word otherwise than the dictionary counts it
 
     [[lines]]
     length = "4+5"             # four, a comma, five; or 7 alone
@@ -23,11 +24,11 @@ import itertools
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from engine.config import Settings
 from engine.errors import FormError
@@ -52,6 +53,20 @@ def _clauses(given: Any) -> Any:
         if not all(part.strip().isdecimal() for part in parts):
             raise ValueError(f"{given!r} is no length of a line: write 7, or 4+5 for two clauses.")
         return tuple(int(part) for part in parts)
+    return given
+
+
+def _counts(given: Any) -> Any:
+    """{"fire": 1} or "fire=1, poem=2" as pairs."""
+    if isinstance(given, str):
+        pairs = [
+            part.partition("=") for part in given.replace("，", ",").split(",") if part.strip()
+        ]
+        if not all(word.strip() and count.strip().isdecimal() for word, _, count in pairs):
+            raise ValueError(f"{given!r} counts no syllables: write words so, fire=1, poem=2.")
+        return tuple((word.strip().lower(), int(count)) for word, _, count in pairs)
+    if isinstance(given, Mapping):
+        return tuple((str(word).lower(), count) for word, count in given.items())
     return given
 
 
@@ -118,6 +133,8 @@ class Form(Settings):
 
     `unit` is what lengths count; auto takes syllables where the songs are written in Latin letters.
     `tones` has Mandarin rhymes agree in 平 or 仄 too, `slant` accepts English family rhymes.
+    `syllables` are words that are sung with another number of syllables than the dictionary has, or
+    that it lacks.
     """
 
     lines: tuple[LineDemand, ...] = Field(min_length=1, max_length=MOST_LINES)
@@ -126,6 +143,11 @@ class Form(Settings):
     rhymes: System = "十三辙"
     tones: bool = False
     slant: bool = False
+    syllables: Annotated[
+        tuple[tuple[str, Annotated[int, Field(ge=1, le=20)]], ...],
+        BeforeValidator(_counts),
+        PlainSerializer(dict),
+    ] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

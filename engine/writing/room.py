@@ -151,6 +151,7 @@ class Room:
                     characters=tuple(reversed(explained) if self._backward else explained),
                     seed=seed,
                     number=number,
+                    backward=self._backward,
                 )
             )
         return tuple(sorted(found, key=lambda one: one.nats + one.copied))

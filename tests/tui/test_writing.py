@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from textual.events import Paste
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from engine.errors import DraftError
 from engine.session import Engine
 from engine.writing.draft import Draft, Edited, Model, Person
 from engine.writing.export import export
@@ -121,9 +123,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that has read a few lines, once for all tests."""
+def taught(path: Path, **settings: Any) -> Path:
+    """A run of a network that has read a few lines."""
     import torch
 
     from engine.config import CorpusConfig, ModelConfig, TrainingConfig
@@ -131,10 +132,9 @@ def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from engine.training import prepare
     from engine.training.loop import TrainingLoop
 
-    path = tmp_path_factory.mktemp("made") / "run"
     config = TrainingConfig(
         model=ModelConfig(hidden=16, embedding=8),
-        corpus=CorpusConfig(held_out=0.1),
+        corpus=CorpusConfig(held_out=0.1, **settings),
         batch=4,
         time_steps=8,
         steps=60,
@@ -150,6 +150,11 @@ def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         loop.advance()
     loop.close()
     return path
+
+
+@pytest.fixture(scope="module")
+def made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return taught(tmp_path_factory.mktemp("made") / "run")
 
 
 @pytest.fixture
@@ -379,6 +384,60 @@ async def test_a_change_in_the_networks_words_is_told_from_them(run: Path) -> No
         assert kinds == [Model, Edited, Model]
 
 
+async def test_what_the_network_wrote_can_be_written_again(run: Path) -> None:
+    async with opened() as hands:
+
+        async def again() -> str:
+            (span,) = hands.song.lines[-1].spans
+            assert isinstance(span.author, Model)
+            return (await hands.screen._engine.again(span.author)).text
+
+        await hands.type("春江花月夜\n")
+        for _ in range(2):  # the second time other lines than the first
+            await hands.press("ctrl+k")
+            await hands.until(lambda: hands.screen.has_class("choosing"))
+            await hands.press("3")
+            assert await again() == hands.lines[-1]
+        await hands.press("end", "enter", "ctrl+r")
+        await hands.quiet()
+        assert await again() == hands.lines[-1] != ""
+        (span,) = hands.song.lines[-1].spans
+        assert isinstance(span.author, Model)
+        with pytest.raises(DraftError, match="other weights lie open"):
+            await hands.screen._engine.again(replace(span.author, weights="0f"))
+        with pytest.raises(DraftError, match="does not say all"):
+            await hands.screen._engine.again(replace(span.author, settings={"temperature": 0.8}))
+
+
+async def test_a_line_may_be_shown_from_its_rhyme(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught(home / "runs" / "songs-1", lines_reversed=True)
+    monkeypatch.setattr("tui.screens.writing.CHARACTERS_PER_SECOND", 40)
+
+    async def shown(hands: Hands) -> list[str]:
+        """What the line held while it was written."""
+        before, found = hands.lines[0], []
+        await hands.press("ctrl+r")
+        while hands.screen._writing is not None:
+            found.append(hands.lines[0])
+            await hands.pilot.pause(0.005)
+        partly = (text for text in found if text != before)
+        return [text for text in partly if 0 < len(text) < len(hands.lines[0])]
+
+    async with opened() as hands:
+        partly = await shown(hands)
+        assert all(hands.lines[0].startswith(text) for text in partly)
+        await hands.press("ctrl+f")
+        assert "from the rhyme" in hands.where
+        await hands.type("春")  # to be written anew, all of it
+        partly = await shown(hands)
+        assert partly
+        assert all(hands.lines[0].endswith(text) for text in partly)
+        (span,) = hands.song.lines[0].spans
+        assert isinstance(span.author, Model)
+
+
 async def test_rewriting_all_leaves_locked_lines(run: Path) -> None:
     async with opened() as hands:
         await hands.type("海上明月\n春江夜雨\n\n水上花")
@@ -517,6 +576,31 @@ async def test_lines_are_timed_by_tapping_and_the_times_go_into_lrc(home: Path) 
         stamps = [line.stamp for line in hands.song.lines]
         assert stamps == [0.0, None, 72.75, 72.75]
         assert "[01:12.75]花月" in export(hands.song, "lrc").splitlines()
+
+
+async def test_words_are_timed_by_tapping_and_the_times_go_into_enhanced_lrc(home: Path) -> None:
+    async with opened() as hands:
+        now = 50.0
+        assert hands.screen._desk is not None
+        hands.screen._desk.paste("春江 la\n。\nlove's 月")
+        hands.app.push_screen(Timing(hands.screen._desk.draft, clock=lambda: now))
+        await hands.dialog(Timing)
+        await hands.press("w")
+        for _ in range(3):
+            await hands.press("space")
+            now += 1
+        await hands.press("backspace")  # a line that is done: its last word
+        await hands.press("space")
+        first, dots, last = hands.song.lines
+        assert (first.stamp, first.words) == (0.0, ((0, 0.0), (1, 1.0), (3, 3.0)))
+        now += 1
+        await hands.press("space", "space")  # dots have no words: the line is stamped alone
+        now += 1
+        await hands.press("backspace", "space", "space", "escape")
+        first, dots, last = hands.song.lines
+        assert (dots.stamp, dots.words) == (4.0, ())
+        assert (last.stamp, last.words) == (5.0, ((0, 5.0), (7, 5.0)))
+        assert "<00:01.00>江" in export(hands.song, "enhanced-lrc")
 
 
 async def test_a_key_opens_the_times(home: Path) -> None:

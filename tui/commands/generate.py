@@ -67,6 +67,10 @@ def command(
         str | None,
         choice("What lengths count; left out, as the songs are.", "characters|syllables", _FORM),
     ] = None,
+    syllables: Annotated[
+        str | None,
+        value("Words you sing otherwise than the dictionary: fire=1,poem=2.", "W=N", _FORM),
+    ] = None,
     rhymes: Annotated[
         str | None, choice("What Mandarin rhymes by (十三辙).", "十三辙|新韵|通韵", _FORM)
     ] = None,
@@ -98,6 +102,7 @@ def command(
         if greedy and temperature:
             raise ConfigError("--greedy is --temperature 0: give one of them.")
         settings = {"unit": unit, "rhymes": rhymes, "tones": tones, "slant": slant}
+        settings["syllables"] = syllables
         given = {name: value for name, value in settings.items() if value}
         asked: Form | None = None
         if form is not None or tune is not None:

@@ -1,14 +1,11 @@
-"""What the network is told of a line that it is to write, and what is kept of who wrote it."""
+"""What the network is told of a line that it is to write."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from engine.config import GenerationConfig
-from engine.events import LineCandidate
-from engine.writing.draft import Draft, Model
+from engine.writing.draft import Draft
 from tui.desk import indexes
 
 READ = 1000  # characters above a line that the network reads
@@ -48,28 +45,3 @@ def around(song: Draft, line_id: int, kept: int, without: Collection[int] = ()) 
                 return Around(line_id, which[line_id], before, others, line.text[:kept])
             above.append(one.text)
     raise AssertionError("song.line() found it")
-
-
-def author_of(found: LineCandidate, place: Around, config: GenerationConfig, form: str) -> Model:
-    """Who wrote a candidate, with all that it takes to write it again."""
-    weights = found.weights
-    assert weights is not None, "an Engine's candidates name their weights"
-    return Model(
-        run=weights.run,
-        step=weights.step,
-        weights=weights.digest,
-        seed=found.seed,
-        settings={
-            "temperature": config.temperature,
-            "top_k": config.top_k,
-            "top_p": config.top_p,
-            "max_copy": config.max_copy,
-            "look_ahead": config.look_ahead,
-            "form": form,
-            "index": place.index,
-            "before": place.before,
-            "beginning": place.beginning,
-            "others": json.dumps(dict(place.others), ensure_ascii=False),
-        },
-        candidate=found.number,
-    )

@@ -23,9 +23,10 @@ from engine.writing.draft import Line, Person
 from engine.writing.form import Form
 from engine.writing.journal import Drafts
 from engine.writing.originality import Copy
+from engine.writing.request import LineRequest
 from tui import display, keys
 from tui.desk import Desk, indexes
-from tui.gutter import Beside, beside, language_of, length_of
+from tui.gutter import Beside, beside, counter
 from tui.keys import Situation
 from tui.panes.candidate_list import CandidateList, Offer
 from tui.panes.key_bar import KeyBar
@@ -34,7 +35,7 @@ from tui.panes.live_page import LivePage
 from tui.panes.lyric_sheet import LyricSheet, SheetLine
 from tui.screens import writing_dialogs as dialogs
 from tui.screens.help import Help
-from tui.screens.network_hand import Around, around, author_of
+from tui.screens.network_hand import Around, around
 from tui.screens.timing import Timing
 from tui.slow_line import SlowLineCompositor
 
@@ -64,6 +65,8 @@ class Writing(Screen[None]):
         self._doing = ""
         self._offers: tuple[LineCandidate, ...] = ()
         self._offered: Around | None = None  # where they belong
+        self._asked: LineRequest | None = None  # what they are an answer to
+        self._from_the_rhyme = False  # lines that were written from their end are shown so, too
         self._offered_text = ""
         self._next = 0
         self._copies: dict[str, tuple[Copy, ...]] = {}
@@ -247,26 +250,28 @@ class Writing(Screen[None]):
 
     async def _candidates(
         self, desk: Desk, place: Around, besides: tuple[str, ...], count: int
-    ) -> tuple[LineCandidate, ...]:
+    ) -> tuple[LineRequest, tuple[LineCandidate, ...]]:
+        """What is asked for a line, and what was found."""
         form = self._form
         if form is not None and place.index >= len(form.lines):
             raise FormError(
                 f"This is line {place.index + 1} and the form has {len(form.lines)}: change the "
                 "form with F2, or take lines out."
             )
-        found = await self._engine.candidates(
-            form,
-            place.index if form is not None else 0,
+        asked = LineRequest(
             self._config,
-            count=count,
+            form=desk.song.form if form is not None else "",
+            index=place.index,
             before=place.before,
-            others=place.others if form is not None else {},
+            others=place.others,
             beginning=place.beginning,
             besides=besides,
+            count=count,
         )
+        found = await self._engine.candidates(**asked.arguments())
         if not found:
             raise PromptError("The network found no other line: raise the temperature with F8.")
-        return found
+        return asked, found
 
     def action_go_on(self) -> None:
         self._write("writing", self._go_on)
@@ -284,10 +289,10 @@ class Writing(Screen[None]):
                     break
                 line = desk.song.line(made)
             place = around(desk.song, line.id, len(line.text))
-            (found,) = await self._candidates(desk, place, (), 1)
+            asked, (found,) = await self._candidates(desk, place, (), 1)
             if self._writing is not mine:
                 return
-            await self._stream(desk, mine, group, line, place, found)
+            await self._stream(desk, mine, group, line, asked, found)
             line, written = None, written + 1
         if not written and self._writing is mine:
             raise FormError(
@@ -303,11 +308,7 @@ class Writing(Screen[None]):
         demand = self._form.lines[index] if index < len(self._form.lines) else None
         if demand is None or not demand.length:
             return True
-        by_syllables = self._form.unit == "syllables" or (
-            self._form.unit == "auto"
-            and language_of([one.text for one in self._song_lines()], self._form) == "english"
-        )
-        length = length_of(line.text, by_syllables=by_syllables)
+        length = counter([one.text for one in self._song_lines()], self._form)(line.text)
         return length is None or length >= sum(demand.length)
 
     def _next_line(self, desk: Desk, group: int) -> int | None:
@@ -334,23 +335,29 @@ class Writing(Screen[None]):
         mine: object,
         group: int,
         line: Line,
-        place: Around,
+        asked: LineRequest,
         found: LineCandidate,
     ) -> None:
-        """Writes a line as it is read, character by character."""
-        author = author_of(found, place, self._config, desk.song.form)
-        kept = len(place.beginning)
+        """Writes a line character by character: as it is read, or from its end on."""
+        author = asked.author(found)
+        kept = len(asked.beginning)
         if line.text[kept:]:
             with desk.draft.as_one(group):
                 desk.write(line.id, kept, "", author)
         desk.go_to(line.id, kept)
-        for number, character in enumerate(found.characters[kept:], start=kept + 1):
+        characters, beginning = found.characters[kept:], found.characters[:kept]
+        for number in range(1, len(characters) + 1):
             if self._writing is not mine:
                 return
             with desk.draft.as_one(group):
-                desk.draft.append(line.id, character.text, author)
-            desk.go_to(line.id, number)
-            self._reasons[desk.song.line(line.id).text] = found.characters[:number]
+                if found.backward and self._from_the_rhyme:
+                    shown = characters[-number:]
+                    desk.write(line.id, kept, "".join(one.text for one in shown), author)
+                else:
+                    shown = characters[:number]
+                    desk.draft.append(line.id, shown[-1].text, author)
+                    desk.go_to(line.id, kept + number)
+            self._reasons[desk.song.line(line.id).text] = beginning + shown
             self._show()
             await asyncio.sleep(1 / CHARACTERS_PER_SECOND)
 
@@ -362,9 +369,9 @@ class Writing(Screen[None]):
         assert line is not None
         desk.song.unlocked(line.id)
         place = around(desk.song, line.id, self._kept(desk, line))
-        (found,) = await self._candidates(desk, place, (line.text, ""), 1)
+        asked, (found,) = await self._candidates(desk, place, (line.text, ""), 1)
         if self._writing is mine:
-            await self._stream(desk, mine, desk.draft.new_group(), line, place, found)
+            await self._stream(desk, mine, desk.draft.new_group(), line, asked, found)
 
     def action_all_again(self) -> None:
         self._write("rewriting all", self._all_again)
@@ -378,9 +385,9 @@ class Writing(Screen[None]):
         while to_come and self._writing is mine:
             line = desk.song.line(to_come[0])
             place = around(desk.song, line.id, 0, without=to_come)
-            (found,) = await self._candidates(desk, place, (line.text, ""), 1)
+            asked, (found,) = await self._candidates(desk, place, (line.text, ""), 1)
             if self._writing is mine:
-                await self._stream(desk, mine, group, line, place, found)
+                await self._stream(desk, mine, group, line, asked, found)
             to_come = to_come[1:]
 
     def _kept(self, desk: Desk, line: Line) -> int:
@@ -408,10 +415,10 @@ class Writing(Screen[None]):
         shown: tuple[str, ...] = (line.text, "")
         if self._offered is not None and self._offered.line == line.id:
             shown += tuple(one.text for one in self._offers)
-        found = await self._candidates(desk, place, shown, 8)
+        asked, found = await self._candidates(desk, place, shown, 8)
         if self._writing is not mine:
             return False
-        self._offers, self._offered = found, place
+        self._offers, self._offered, self._asked = found, place, asked
         return True
 
     def _offer_of(self, found: LineCandidate) -> Offer:
@@ -434,11 +441,11 @@ class Writing(Screen[None]):
     def _take(self, desk: Desk, number: int) -> None:
         """Puts a candidate in the place of its line."""
         assert self._offered is not None
+        assert self._asked is not None
         found, place = self._offers[number], self._offered
         kept = len(place.beginning)
         text = "".join(character.text for character in found.characters[kept:])
-        author = author_of(found, place, self._config, desk.song.form)
-        desk.write(place.line, kept, text, author)
+        desk.write(place.line, kept, text, self._asked.author(found))
         self._offered_text = desk.song.line(place.line).text
         self._reasons[self._offered_text] = found.characters
         desk.go_to(place.line, len(self._offered_text))
@@ -464,6 +471,10 @@ class Writing(Screen[None]):
     async def _take_first(self, desk: Desk, mine: object) -> None:
         if await self._look_for_offers(desk, mine):
             self._take(desk, 0)
+
+    def action_fill(self) -> None:
+        self._from_the_rhyme = not self._from_the_rhyme
+        self._show()
 
     def action_warmer(self) -> None:
         self._change_temperature(0.05)
@@ -633,6 +644,8 @@ class Writing(Screen[None]):
             saved,
             Part(f"· temperature {self._config.temperature:.2f} ", "dim"),
         ]
+        if self._from_the_rhyme:
+            parts.append(Part("· from the rhyme ", "dim"))
         if self._form is not None:
             written = sum(bool(line.text.strip()) for line in desk.song.lines)
             parts.append(Part(f"· form: {written} of {len(self._form.lines)} lines ", "dim"))
