@@ -1,10 +1,12 @@
 """What each choice of the trainer brings: one changed at a time, the same characters for all.
 
     python benchmarks/ablation.py TEXT [--characters 2.8e6] [--seeds 0 1 2] [--only NAME ...]
+        [--hidden 384] [--batch 32] [--dropout 0]
 
 The last tenth of TEXT is held out and not looked at: learned is from the first nine tenths of the
 rest, and judged on its last tenth. The first row is what preset auto takes for a text with so many
-different characters. Nats per character: the mean over the seeds, and how far they lie apart.
+different characters, or what the options say. Nats per character: the mean over the seeds, and how
+far they lie apart.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ BOTH: dict[str, dict[str, Any]] = {
     "last tenth averaged": {"average": 0.1},
     "orthogonal recurrent weights at the start": {"start": "orthogonal"},
     "batches of 32": {"batch": 32},
+    "batches of 64": {"batch": 64},
     "batches of 128": {"batch": 128},
     "32 time steps": {"time_steps": 32},
     "128 time steps": {"time_steps": 128},
@@ -59,6 +62,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "GRU of 448, as many weights": {"cell": "gru", "hidden": 448},
     "two layers of 256": {"layers": 2, "hidden": 256},
     "no dropout": {"dropout": 0.0},
+    "dropout 0.1": {"dropout": 0.1},
     "dropout 0.2": {"dropout": 0.2},
     "tied output": {"output": "tied"},
     "embedding 128": {"embedding": 128},
@@ -141,6 +145,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--hidden", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--dropout", type=float)
     parser.add_argument("--only", nargs="+")
     given = parser.parse_args()
     keep_freed()
@@ -153,6 +159,7 @@ def main() -> None:
     hidden = given.hidden or (512 if large else 384)
     readings = given.characters / len(training)
     base = shaped(TrainingConfig(), hidden, vocabulary.size, len(training), readings)
+    base = base.changed(model=base.model.changed(dropout=given.dropout), batch=given.batch)
     print(f"| {len(given.seeds)} seeds | stateful | ± | windows 256 | ± |")
     print("|---|---|---|---|---|")
     for name, change in {**BOTH, **(LARGE if large else SMALL)}.items():

@@ -38,6 +38,7 @@ Unit = Literal["auto", "characters", "syllables"]
 
 LONGEST = 100  # characters or syllables of a line
 MOST_LINES = 10_000
+MOST_SYLLABLES = 20  # of one word
 FREE = "Xx-"  # letters of a scheme that rhyme with nothing
 ONE_RHYME = "一韵到底"
 _LINE = re.compile(r"\([^()]*\)|.")  # one line's part of a scheme
@@ -144,7 +145,7 @@ class Form(Settings):
     tones: bool = False
     slant: bool = False
     syllables: Annotated[
-        tuple[tuple[str, Annotated[int, Field(ge=1, le=20)]], ...],
+        tuple[tuple[str, int], ...],
         BeforeValidator(_counts),
         PlainSerializer(dict),
     ] = ()
@@ -158,6 +159,11 @@ class Form(Settings):
                 f"stanzas of {', '.join(map(str, self.stanzas))} lines do not make up the form's "
                 f"{len(self.lines)}: let them add up to it."
             )
+        for word, count in self.syllables:
+            if not 1 <= count <= MOST_SYLLABLES:
+                raise ValueError(
+                    f"{word} cannot have {count} syllables: give it 1 to {MOST_SYLLABLES}."
+                )
         return self
 
     @classmethod

