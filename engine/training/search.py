@@ -4,8 +4,8 @@ A budget buys characters: the larger the network, the fewer. Measured over half 
 minutes and on two corpora (docs/benchmarks.md), the held-out loss is lowest where about
 `CHARACTERS_PER_WEIGHT` characters are read for each weight of the recurrent layer: a larger network
 is left half-taught, a smaller one has nothing left to learn with. So the speed of a few sizes is
-measured, and the size is taken that comes nearest to that. What a text says at its thirtieth
-reading teaches no more, however long the time; there the text decides.
+measured, and the size is taken that comes nearest to that. After so many readings a text teaches
+no more (`most_readings`), however long the time; there the text decides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ CHARACTERS_PER_WEIGHT = 3
 MEASURED_SIZES = (128, 256, 512)
 MEASURED_SECONDS = 0.4  # for each of them
 SIZES = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
-MOST_READINGS = 30  # of a text, after which it teaches nothing more
 # Sequences side by side: half as many learn more from each character than twice as many, and cost a
 # quarter of the speed.
 BATCH = 32
@@ -53,6 +52,7 @@ def best_shape(
     assert config.minutes is not None
     seconds = 60 * config.minutes
     text = len(training)
+    most = most_readings(vocabulary_size) * text
     speeds = [
         characters_per_second(
             shaped(config, hidden, vocabulary_size, text),
@@ -69,7 +69,7 @@ def best_shape(
         speed = np.interp(math.log(hidden), np.log(MEASURED_SIZES), np.log(speeds))
         if hidden > MEASURED_SIZES[-1]:  # as its arithmetic grows
             speed -= 2 * math.log(hidden / MEASURED_SIZES[-1])
-        return min(seconds * math.exp(speed), MOST_READINGS * text)
+        return min(seconds * math.exp(speed), most)
 
     def misses(hidden: int) -> float:
         model = shaped(config, hidden, vocabulary_size, text).model
@@ -80,13 +80,13 @@ def best_shape(
     read = characters(hidden)
     picked = shaped(config, hidden, vocabulary_size, text, readings=read / text)
     model = picked.model
-    if read < MOST_READINGS * text:
+    if read < most:
         why = (
             f"in {config.minutes:g} minutes this machine reads about {_rounded(read)} characters "
             f"with it, {read / text:.1f} times through the text."
         )
     else:
-        why = f"it reads the text {MOST_READINGS} times, after which it would learn it by heart."
+        why = f"it reads the text {read / text:g} times; more would be learning it by heart."
     cell = {"gru": "a GRU", "lstm": "an LSTM"}[model.cell]
     return picked, f"Picked {cell} of {hidden:,} features, dropout {model.dropout:g}: {why}"
 
@@ -102,17 +102,23 @@ def shaped(
         hidden=hidden,
         embedding=128 if large else 64,
         output="tied" if large else "full",
-        dropout=dropout_for(readings),
+        dropout=dropout_for(readings / most_readings(vocabulary_size)),
     )
     # At least some hundred updates in a reading of a small text.
     batch = max(8, min(BATCH, 2 ** int(math.log2(max(1, text / (64 * 100))))))
     return config.changed(model=model, batch=batch, time_steps=64)
 
 
-def dropout_for(readings: float) -> float:
-    """The more often a text is read, the more there is to keep from being learned by heart."""
-    for bound, dropout in ((6, 0.0), (12, 0.1), (20, 0.2)):
-        if readings < bound:
+def most_readings(vocabulary_size: int) -> int:
+    """How often a text may be read before it is learned by heart: a Chinese character says as much
+    as three letters do."""
+    return 5 if vocabulary_size >= LARGE_VOCABULARY else 12
+
+
+def dropout_for(share: float) -> float:
+    """The nearer to the most readings, the more there is to keep from being learned by heart."""
+    for bound, dropout in ((0.4, 0.0), (0.7, 0.2)):
+        if share < bound:
             return dropout
     return 0.3
 
