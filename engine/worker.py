@@ -365,7 +365,12 @@ class Worker:
             backward = run.facts.config.corpus.lines_reversed
             self._room = (
                 run,
-                Room(lambda: vocabulary.decode(run.ids("training")), vocabulary, backward=backward),
+                Room(
+                    lambda: vocabulary.decode(run.ids("training")),
+                    vocabulary,
+                    backward=backward,
+                    songs=run.songs,
+                ),
             )
         return self._room[1]
 

@@ -127,6 +127,16 @@ class Excerpt:
         for numbers in self._numbers():
             yield looked_up(table, numbers).astype(vocabulary.id_type, copy=False)
 
+    def places(self, positions: Places) -> Places:
+        """Where characters of the text stand in the excerpt, by their positions in the text; -1
+        where it lacks them."""
+        piece = np.searchsorted(self._starts, positions, "right") - 1
+        lengths = self._ends - self._starts + len(self._between)
+        before = np.cumsum(lengths) - lengths
+        inside = (piece >= 0) & (positions < self._ends[piece])
+        found: Places = np.where(inside, positions - self._starts[piece] + before[piece], -1)
+        return found
+
     def _numbers(self) -> Iterator[Numbers]:
         codes = np.frombuffer(self._between.encode("utf-32-le"), "<u4")
         places = [np.flatnonzero(self._text.alphabet == code)[0] for code in codes]

@@ -27,6 +27,7 @@ from engine.training.plan import Plan, make_plan, precision_for, steps_of
 from engine.training.run import CorpusFacts, Draft, Run, RunFacts
 from engine.training.trainer import Trainer
 
+MOST_TITLES = 100_000  # songs; of more, a run does not keep the titles
 MEASURED_SECONDS = 1.5  # how long the speed of a step is measured for a budget in minutes
 MEASURED_STEPS = 100  # and for at most so many steps
 SUSTAINED = 0.93  # of the measured speed is kept over minutes, samples and checkpoints included
@@ -67,6 +68,10 @@ def _written(
         draft.store(which, _taught(excerpt, vocabulary, config), len(excerpt), vocabulary)
         for which, excerpt in (("training", split.training), ("held_out", split.held_out))
     )
+    if len(corpus.songs) <= MOST_TITLES:
+        starts = split.training.places(corpus.songs.starts).tolist()
+        titled = zip(starts, corpus.songs, strict=True)
+        draft.store_songs([(start, song.title) for start, song in titled if start >= 0])
     warnings = list(split.warnings)
     device = devices.choose(config.device)
     picked = ""
@@ -106,7 +111,8 @@ def _written(
         seconds = max(SUSTAINED * left, per_step)
         steps = max(1, int(seconds / per_step))
         if picked:
-            steps = min(steps, max(1, search.MOST_READINGS * provisional.batches_per_epoch))
+            most = search.most_readings(vocabulary.size) * provisional.batches_per_epoch
+            steps = min(steps, max(1, most))
     source = corpus.sources[0] if corpus.sources else None
     facts = RunFacts(
         created=f"{datetime.now().astimezone():%Y-%m-%dT%H:%M:%S%z}",

@@ -166,6 +166,15 @@ class Run:
             )
         return ids
 
+    def songs(self) -> list[tuple[int, str]]:
+        """Where each song of the training text begins, and its title; empty where the run does not
+        say, as runs of very many songs do not."""
+        try:
+            told = json.loads((self.path / "data" / "songs.json").read_bytes())
+            return [(int(start), str(title)) for start, title in told]
+        except (OSError, ValueError, TypeError):
+            return []
+
     # -- checkpoints ------------------------------------------------------------------------
 
     @property
@@ -301,6 +310,12 @@ class Draft:
             for piece in pieces:
                 file.write(piece.data)
         return _load_ids(path)
+
+    def store_songs(self, songs: list[tuple[int, str]]) -> None:
+        """Writes where the songs of the training text begin, with their titles."""
+        text = json.dumps(songs, ensure_ascii=False, separators=(",", ":"))
+        with self._told():
+            durable.replace(self.path / "data" / "songs.json", text.encode("utf-8", "replace"))
 
     def finish(self, facts: RunFacts, vocabulary: Vocabulary) -> Run:
         """Writes everything else that never changes; run.toml last."""

@@ -10,7 +10,7 @@ no hash decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,8 +89,17 @@ class Originality:
         self._followed: dict[int, NDArray[np.uint64]] = {}
 
     @classmethod
-    def of_text(cls, text: str, shortest: int | None = None) -> Originality:
-        """The index of a text whose songs are a blank line apart, titled by their first lines."""
+    def of_text(
+        cls,
+        text: str,
+        shortest: int | None = None,
+        songs: Sequence[tuple[int, str]] = (),
+    ) -> Originality:
+        """The index of a text. `songs` are where its songs begin and their titles; where they are
+        not known, songs are a blank line apart and titled by their first lines."""
+        if songs:
+            begin = np.array([start for start, _ in songs], np.int64)
+            return cls(_codes(text), begin, lambda song: songs[song][1], shortest)
         starts, ends = song_places(text)
 
         def title(song: int) -> str:

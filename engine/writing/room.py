@@ -27,12 +27,19 @@ from engine.writing.tunes import Tune
 
 class Room:
     """`taught` gives the text as the network reads it; with `backward` every line of it from its
-    end. What is known of the songs is worked out when it is first needed."""
+    end. `songs` gives where its songs begin and their titles. What is known of the songs is worked
+    out when it is first needed."""
 
     def __init__(
-        self, taught: Callable[[], str], vocabulary: Vocabulary, *, backward: bool = False
+        self,
+        taught: Callable[[], str],
+        vocabulary: Vocabulary,
+        *,
+        backward: bool = False,
+        songs: Callable[[], Sequence[tuple[int, str]]] = tuple,
     ) -> None:
         self._read, self._vocabulary, self._backward = taught, vocabulary, backward
+        self._songs = songs
 
     @cached_property
     def _taught(self) -> str:
@@ -64,7 +71,7 @@ class Room:
     @cached_property
     def originality(self) -> Originality:
         """The index that copies are found by."""
-        return Originality.of_text(self.text)
+        return Originality.of_text(self.text, songs=self._songs())
 
     @cached_property
     def _in_order_of_writing(self) -> Originality:

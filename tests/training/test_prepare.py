@@ -59,8 +59,9 @@ def test_a_searched_shape_is_frozen_and_told(
     picked = Run.open(run.path).facts
     assert f" of {picked.config.model.hidden} features" in picked.picked
     # A text this short is read as often as it is worth long before the time is up.
-    assert picked.plan.steps == search.MOST_READINGS * picked.plan.batches_per_epoch
-    assert f"reads the text {search.MOST_READINGS} times" in picked.picked
+    most = search.most_readings(run.vocabulary.size)
+    assert picked.plan.steps == most * picked.plan.batches_per_epoch
+    assert f"reads the text {most} times" in picked.picked
     loop = workshop.loop(run)
     assert loop.trainer.network.config == picked.config.model
 
@@ -120,3 +121,19 @@ def test_a_second_run_in_one_place_is_refused_before_any_work(
 def test_the_trainer_takes_the_threads_of_the_plan(workshop: Any) -> None:
     prepare.trainer_for(workshop.new_run(threads=1), torch.device("cpu"))
     assert torch.get_num_threads() == 1
+
+
+def test_a_run_knows_its_songs_by_their_titles(workshop: Any, tmp_path: Path, seed: int) -> None:
+    songs = {f"Song {n}": f"la {n} la\nlo {n} lo\n\nli {n} li" for n in range(1, 9)}
+    file = tmp_path / "songs.txt"
+    file.write_text("\n\n".join(f"---\ntitle: {t}\n---\n{songs[t]}" for t in songs))
+    config = workshop.config(seed=seed % 1000)
+    run, _ = new_run(workshop.folder / "run", Corpus.load(file), config)
+    taught = run.vocabulary.decode(run.ids("training"))
+    found = run.songs()
+    assert 1 < len(found) < len(songs)  # some are held out
+    ends = [start for start, _ in found[1:]] + [len(taught)]
+    for (start, title), end in zip(found, ends, strict=True):
+        assert taught[start:end].strip("\n") == songs[title]
+    (run.path / "data" / "songs.json").write_text("nonsense")
+    assert run.songs() == []

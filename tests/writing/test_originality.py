@@ -234,3 +234,12 @@ def test_what_is_not_forbidden_makes_no_long_copy(seed: int) -> None:
         assert all(
             line[start : start + longest + 1] not in text for start in range(len(line) - longest)
         )
+
+
+def test_a_copy_is_told_by_the_title_of_its_song() -> None:
+    text = "春江潮水连海平\n\n海上明月共潮生\n\n灯下老船修旧网风"
+    stanzas = Originality.of_text(text)
+    assert [copy.title for copy in stanzas.copies("海上明月共潮生")] == ["海上明月共潮生"]
+    titled = Originality.of_text(text, songs=[(0, "春江"), (text.index("灯"), "老船")])
+    lines = ["海上明月共潮生", "灯下老船修旧网", "春江潮水连海平"]
+    assert [titled.copies(line)[0].title for line in lines] == ["春江", "老船", "春江"]
