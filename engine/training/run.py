@@ -2,7 +2,8 @@
 
 run.toml            the configuration, the frozen plan, where the corpus came from
 vocabulary.json     the characters and their ids
-data/               the ids of the training and the held-out text, owned by the run
+data/               the ids of the training and the held-out text, owned by the run, and where
+                    the training text's songs begin, with their titles
 metrics.jsonl       one line for each point of the curves; a pure function of the run
 samples.jsonl       every text that the network wrote
 checkpoints/        see `engine.training.checkpoint`
