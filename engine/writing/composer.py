@@ -371,8 +371,9 @@ class Composer:
         ]  # fmt: skip
 
     def _parts(self, index: int, line: str) -> list[tuple[str, str]]:
-        """The rhymes of a line that is there: their letters, and the line up to there."""
-        letters = self.form.lines[index].letters
+        """The rhymes of a line that is there: their letters, and the line up to there. A line below
+        the form's last one has none."""
+        letters = self.form.lines[index].letters if index < len(self.form.lines) else ()
         if not any(letters):
             return []
         assert self._rhymes is not None

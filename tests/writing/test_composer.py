@@ -344,6 +344,14 @@ def test_candidates_differ_and_rhyme_with_the_lines_around() -> None:
     assert all("".join(c.text for c in one.characters) == one.text for one in found)
 
 
+def test_lines_below_the_form_are_no_rhymes() -> None:
+    room, network = room_of(CHINESE)
+    form = Form.of(line_length="3", rhyme="AA")
+    others = {0: "桥边花", 5: "海上月"}
+    found = room.candidates(network, form, 1, GenerationConfig(seed=1), others=others)
+    assert {mandarin_class(one.text) for one in found} == {mandarin_class("花")}
+
+
 def test_candidates_of_few_possible_lines_are_those_there_are() -> None:
     text = "春风月\n风春\n"
     network, vocabulary = stepper(text)
