@@ -32,9 +32,10 @@ CHARACTERS_PER_WEIGHT = 3
 MEASURED_SIZES = (128, 256, 512)
 MEASURED_SECONDS = 0.4  # for each of them
 SIZES = (64, 96, 128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
-# Sequences side by side: half as many learn more from each character than twice as many, and cost a
-# quarter of the speed.
-BATCH = 32
+# Sequences side by side: fewer learn more from each character, more are read faster. With a large
+# vocabulary more are as good once so many characters are read (docs/benchmarks.md).
+BATCH, WIDE_BATCH = 32, 64
+WIDE_FROM = 3_000_000
 # From so many characters on, the output's rows are the embedding's, and a GRU learns more than an
 # LSTM: with fewer, the LSTM does (docs/benchmarks.md).
 LARGE_VOCABULARY = 512
@@ -104,8 +105,9 @@ def shaped(
         output="tied" if large else "full",
         dropout=dropout_for(readings / most_readings(vocabulary_size)),
     )
+    most = WIDE_BATCH if large and readings * text >= WIDE_FROM else BATCH
     # At least some hundred updates in a reading of a small text.
-    batch = max(8, min(BATCH, 2 ** int(math.log2(max(1, text / (64 * 100))))))
+    batch = max(8, min(most, 2 ** int(math.log2(max(1, text / (64 * 100))))))
     return config.changed(model=model, batch=batch, time_steps=64)
 
 

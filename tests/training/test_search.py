@@ -61,6 +61,14 @@ def test_a_large_vocabulary_shares_its_rows(machine: dict[str, float]) -> None:
     assert picked(3, vocabulary=6000).model.output == "tied"
 
 
+def test_much_reading_with_a_large_vocabulary_goes_in_wide_batches(
+    machine: dict[str, float],
+) -> None:
+    long, short = (picked(minutes, 10**7, vocabulary=6000).batch for minutes in (20, 0.1))
+    assert long > short
+    assert picked(20, 10**7, vocabulary=70).batch == short
+
+
 def test_the_rest_of_the_settings_is_kept(machine: dict[str, float]) -> None:
     config = preset("auto").changed(seed=7, patience=3)
     found, told = search.best_shape(config, 70, np.zeros(10**6, np.uint8), CPU)
