@@ -119,7 +119,7 @@ def most_readings(vocabulary_size: int) -> int:
 
 def dropout_for(share: float) -> float:
     """The nearer to the most readings, the more there is to keep from being learned by heart."""
-    for bound, dropout in ((0.4, 0.0), (0.7, 0.2)):
+    for bound, dropout in ((0.6, 0.0), (0.8, 0.2)):
         if share < bound:
             return dropout
     return 0.3
