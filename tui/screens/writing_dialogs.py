@@ -51,12 +51,12 @@ def form(now: LyricForm | None, max_copy: int) -> Form[tuple[str, int]]:
     letters = "".join(demand.scheme for demand in demands)
     own = "" if now is None else ", ".join(f"{word}={count}" for word, count in now.syllables)
     fields = [
-        Field("lines", "lines", str(len(demands) or ""), "how many; empty and all else: no form"),
+        Field("lines", "lines", str(len(demands) or ""), "how many; all empty: no form"),
         Field("lengths", "lengths", ",".join(lengths) if any(lengths) else "", "7 or 7,5,7,5"),
         Field("rhyme", "rhyme", letters if letters.strip("X") else "", "AABB, X(AA)XA, 一韵到底"),
         Field("acrostic", "acrostic", "".join(d.first[:1] for d in demands), "first characters"),
         Field("unit", "unit", "auto" if now is None else now.unit, " | ".join(get_args(Unit))),
-        Field("syllables", "syllables", own, "words that you sing otherwise: fire=1, poem=2"),
+        Field("syllables", "syllables", own, "as you sing them: fire=1, poem=2"),
         Field("max_copy", "max copy", str(max_copy), "characters in a row; 0: any"),
         Field("file", "file", "", "a TOML form instead of all above"),
     ]
