@@ -426,7 +426,12 @@ async def test_a_line_may_be_shown_from_its_rhyme(
         return [text for text in partly if 0 < len(text) < len(hands.lines[0])]
 
     async with opened() as hands:
+        assert hands.screen._desk is not None
+        hands.screen._desk.draft.set_form(
+            "[[lines]]\nlength = 5\n"
+        )  # long enough to be seen coming
         partly = await shown(hands)
+        assert partly
         assert all(hands.lines[0].startswith(text) for text in partly)
         await hands.press("ctrl+f")
         assert "from the rhyme" in hands.where
