@@ -1,7 +1,7 @@
 """Which network learns most in a given time, on this machine and this text.
 
-A budget buys characters: the larger the network, the fewer. Measured over half a minute to ten
-minutes and on two corpora (docs/benchmarks.md), the held-out loss is lowest where about
+A budget buys characters: the larger the network, the fewer. Measured over half a minute to two and
+a half minutes and on two corpora (docs/benchmarks.md), the held-out loss is lowest where about
 `CHARACTERS_PER_WEIGHT` characters are read for each weight of the recurrent layer: a larger network
 is left half-taught, a smaller one has nothing left to learn with. So the speed of a few sizes is
 measured, and the size is taken that comes nearest to that. After so many readings a text teaches
